@@ -1,0 +1,245 @@
+"""The vendor's staff: the seller, and customers with their people, accounts and invitations.
+
+Staff look and invite; what belongs to a customer is changed by the customer. Nothing here goes around a
+service, and no kept row is deleted (I36). There is one way to sign in, also for staff (T20).
+"""
+
+from typing import Any
+
+import allauth.account.admin  # noqa: F401 registers what is taken back below
+from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from accounts import services
+from accounts.forms import CountryForm, CustomerForm, SellerForm
+from accounts.models import (
+    AccountRole,
+    BillingAccount,
+    Invitation,
+    Organisation,
+    OrganisationMember,
+    OrganisationRole,
+    Seller,
+    User,
+)
+from accounts.services.invitations import is_customer_staff
+from core.admin import ReadOnly, ReadOnlyInline
+from core.errors import Refused
+from core.forms import posted
+from core.history import acting
+
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+# allauth keeps a list of further addresses that this portal does not use.
+admin.site.unregister(EmailAddress)
+admin.site.site_header = gettext_lazy("Vendor administration")
+admin.site.site_title = gettext_lazy("Vendor administration")
+admin.site.index_title = gettext_lazy("Customers and documents")
+
+
+def change_password(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    """One page changes passwords, also those of staff: it counts guesses and tells the person (T20)."""
+    return redirect("account_change_password")
+
+
+admin.site.password_change = change_password  # type: ignore[method-assign, assignment]
+
+
+class MemberInline(ReadOnlyInline):
+    model = OrganisationMember
+    fields = ("user", "joined_at")
+
+
+class OrganisationRoleInline(ReadOnlyInline):
+    model = OrganisationRole
+    fk_name = "organisation"
+    fields = ("user", "role", "assigned_by", "assigned_at", "expires_on")
+
+
+class AccountInline(ReadOnlyInline):
+    model = BillingAccount
+    fields = ("name", "agreement", "status", "country", "currency")
+    show_change_link = True
+
+
+class AccountRoleInline(ReadOnlyInline):
+    model = AccountRole
+    fk_name = "account"
+    fields = ("user", "role", "assigned_by", "assigned_at", "expires_on")
+
+
+class InvitationInline(ReadOnlyInline):
+    model = Invitation
+    fields = ("email", "role", "status", "invited_by", "invited_at", "expires_at")
+    show_change_link = True
+
+
+class RolesOfPersonInline(ReadOnlyInline):
+    model = AccountRole
+    fk_name = "user"
+    fields = ("account", "role", "assigned_by", "assigned_at", "expires_on")
+
+
+@admin.register(User)
+class UserAdmin(ReadOnly, admin.ModelAdmin):
+    """People. Only who may do everything decides who else is staff."""
+
+    list_display = ("name", "email", "is_active", "is_staff", "last_login")
+    list_filter = ("is_staff", "is_active")
+    search_fields = ("email__istartswith", "name__istartswith")
+    ordering = ("name", "pk")
+    inlines = (RolesOfPersonInline,)
+    filter_horizontal = ("groups",)
+    readonly_fields = ("name", "email", "language", "contact_email", "is_active", "date_joined", "last_login")
+    fields = (*readonly_fields, "is_staff", "is_superuser", "groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        with acting(request.user, "person.staff_changed"):
+            super().save_model(request, obj, form, change)
+
+
+@admin.register(Organisation)
+class OrganisationAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("name", "preferred_language", "created_at")
+    search_fields = ("name__istartswith",)
+    inlines = (AccountInline, OrganisationRoleInline, MemberInline)
+
+
+@admin.register(BillingAccount)
+class BillingAccountAdmin(ReadOnly, admin.ModelAdmin):
+    """Accounts. "Add" makes a customer: organisation, account and the invitation of its first owner."""
+
+    list_display = ("name", "organisation", "agreement", "status", "country", "currency", "has_owner")
+    list_filter = ("agreement", "status")
+    list_select_related = ("organisation",)
+    search_fields = ("name__istartswith", "organisation__name__istartswith", "code", "external_id")
+    inlines = (AccountRoleInline, InvitationInline)
+
+    @admin.display(boolean=True, description=gettext_lazy("owner"))
+    def has_owner(self, account: BillingAccount) -> bool:
+        return any(held.role in services.OWNER_ROLES for held in account.roles.all())
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BillingAccount]:
+        return super().get_queryset(request).prefetch_related("roles")
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return is_customer_staff(request.user)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Make a customer. The country is chosen first, since it decides what an address looks like."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = CustomerForm(posted(request), country=CustomerForm.country_of(request.GET))
+        if form.is_valid():
+            try:
+                account = services.create_customer(**form.values(), by=request.user)  # type: ignore[arg-type]
+            except Refused as refusal:
+                form.add_error(None, refusal)
+            else:
+                said = _("%(account)s is there, and %(email)s is invited.")
+                messages.success(request, said % {"account": account, "email": form.cleaned_data["owner_email"]})
+                return redirect("admin:accounts_billingaccount_change", account.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("New customer"),
+            "opts": self.opts,
+            "form": form,
+            "country_form": CountryForm(initial={"country": form.country}),
+            "has_view_permission": True,
+        }
+        return render(request, "accounts/admin/customer.html", context)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnly, admin.ModelAdmin):
+    """Invitations: sent again or taken back by the services, from the list."""
+
+    list_display = ("email", "account", "role", "status", "invited_by", "invited_at", "expires_at")
+    list_filter = ("status",)
+    list_select_related = ("account", "invited_by")
+    search_fields = ("email__istartswith", "account__name__istartswith")
+    exclude = ("token_digest",)
+    actions = ("send_again", "revoke")
+    ordering = ("-invited_at",)
+
+    def has_invite_permission(self, request: HttpRequest) -> bool:
+        return is_customer_staff(request.user)
+
+    @admin.action(description=gettext_lazy("Send the selected invitations again"), permissions=["invite"])
+    def send_again(self, request: HttpRequest, rows: QuerySet[Invitation]) -> None:
+        self._each(request, rows, services.renew_invitation)
+
+    @admin.action(description=gettext_lazy("Revoke the selected invitations"), permissions=["invite"])
+    def revoke(self, request: HttpRequest, rows: QuerySet[Invitation]) -> None:
+        self._each(request, rows, services.revoke_invitation)
+
+    def _each(self, request: HttpRequest, rows: QuerySet[Invitation], verb: Any) -> None:
+        done = 0
+        for invitation in rows.select_related("account"):
+            try:
+                verb(invitation, by=request.user)
+            except Refused as refusal:
+                messages.error(request, f"{invitation.email}: {refusal}")
+            else:
+                done += 1
+        if done:
+            said = ngettext("%(done)d invitation done.", "%(done)d invitations done.", done)
+            messages.success(request, said % {"done": done})
+
+
+@admin.register(Seller)
+class SellerAdmin(admin.ModelAdmin):
+    """The vendor as its invoices name it: one row. What is still missing is said on top."""
+
+    form = SellerForm
+    change_form_template = "accounts/admin/seller.html"
+    readonly_fields = ("logo_now",)
+    fieldsets = (
+        (None, {"fields": ("legal_name", "vat_id", "registration_number")}),
+        (gettext_lazy("Address"), {"fields": ("line1", "line2", "postal_code", "city", "country", "email", "phone")}),
+        (gettext_lazy("Bank"), {"fields": ("iban", "bic")}),
+        (
+            gettext_lazy("Documents"),
+            {"fields": ("logo", "logo_now", "number_prefix", "payment_term_days", "time_zone")},
+        ),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and not Seller.objects.exists()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """There is one row: the list leads to it, or to the empty form."""
+        seller = Seller.objects.first()
+        if seller is not None:
+            return HttpResponseRedirect(reverse("admin:accounts_seller_change", args=[seller.pk]))
+        return HttpResponseRedirect(reverse("admin:accounts_seller_add"))
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        seller = kwargs.get("obj") or Seller()
+        context["missing"] = [Seller._meta.get_field(name).verbose_name for name in seller.missing()]  # type: ignore[union-attr]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
+        with acting(request.user, "seller.changed"):
+            super().save_model(request, obj, form, change)
+
+    @admin.display(description=gettext_lazy("logo in use"))
+    def logo_now(self, seller: Seller) -> str:
+        """The picture itself: files of the portal are not served from an address of their own."""
+        picture = seller.logo_data()
+        return format_html('<img src="{}" alt="" height="48">', picture) if picture else "—"

@@ -1,0 +1,536 @@
+"""Forms of people, accounts, addresses and roles."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import available_timezones
+
+import phonenumbers
+from crispy_forms.layout import Div, LayoutObject
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django_countries import countries
+
+from accounts.address_rules import LINES, rules_for
+from accounts.models import Address, Agreement, BillingAccount, Organisation, Seller
+from accounts.validators import clean_bic, clean_iban, clean_registration_number, clean_vat_id
+from core.codes import new_code
+from core.forms import ChoiceCardsField, Grid, PortalFormHelper, Section
+from core.policy import ACCOUNT_ROLES, ROLE_DESCRIPTIONS, Role
+
+_AUTOCOMPLETE = {
+    "company_name": "organization",
+    "contact_name": "name",
+    "line1": "address-line1",
+    "line2": "address-line2",
+    "line3": "address-line3",
+    "district": "address-level3",
+    "city": "address-level2",
+    "region": "address-level1",
+    "postal_code": "postal-code",
+    "email": "email",
+    "phone": "tel",
+}
+_LABELS = {
+    "company_name": gettext_lazy("Company name"),
+    "contact_name": gettext_lazy("Attention of"),
+    "email": gettext_lazy("E-mail"),
+    "phone": gettext_lazy("Phone"),
+}
+
+
+class AddressPart:
+    """The fields of one address inside a form: those of its country, in its order, under its names.
+
+        class ProfileForm(forms.Form):
+            def __init__(self, *args, account, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.bill_to = AddressPart(self, country=account.country.code, prefix="bill_to_")
+                self.helper = PortalFormHelper("name", *self.bill_to.layout())
+
+            def clean(self):
+                self.bill_to.clean()
+                return super().clean()
+
+    and then `form.bill_to.values()`. The country is shown and locked: it is the account's. `address` is
+    the row whose values are shown first; its version travels along, and `version()` gives back the one
+    that the person saw (None for a new address). `locked` are fields that only a request can change,
+    each with the reason.
+    """
+
+    def __init__(
+        self,
+        form: forms.Form,
+        *,
+        country: str,
+        address: Address | None = None,
+        prefix: str = "",
+        locked: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.form, self.prefix, self.address, self.locked = form, prefix, address, locked or {}
+        self.rules = rules_for(country)
+        # A third line is rare, and stays where it is used.
+        self.lines = LINES if address is not None and address.line3 else LINES[:2]
+        self.names = self._add_fields()
+
+    def layout(self, *, title: Any = "", more: Sequence[str | tuple[str, int]] = ()) -> list[LayoutObject]:
+        """The sections of a crispy layout: company (and `more` fields of the form), address in the order of
+        the country, contact."""
+        rows: list[str | tuple[str, int]] = [self._id("country")]
+        for row in self.rules.rows:
+            if row == ("line2",):
+                rows += [self._id(name) for name in self.lines[1:]]
+            else:
+                rows += _widths([self._id(name) for name in row])
+        hidden = [self._id("version")] if self.address is not None else []
+        company = Grid((self._id("company_name"), 3), (self._id("contact_name"), 3), *more)
+        return [
+            Section(title or _("Company"), company, *hidden),
+            Section(_("Address"), Grid(*rows)),
+            Section(_("Contact"), Grid((self._id("email"), 3), (self._id("phone"), 3))),
+        ]
+
+    def clean(self) -> None:
+        """Check what the country demands, and put each error at its field. Called in the form's `clean`."""
+        values = {name: self.form.cleaned_data.get(self._id(name), "") for name in self.names}
+        for name, message in self.rules.errors(values).items():
+            if self._id(name) not in self.form.errors:
+                self.form.add_error(self._id(name), ValidationError(message, code="address"))
+
+    def skip(self) -> None:
+        """Forget the errors of what was typed here: another address is used instead, over the version that was seen."""
+        for name in self.names:
+            self.form.errors.pop(self._id(name), None)
+
+    def values(self) -> dict[str, str]:
+        """What was typed, for `services.save_address`: every field of the form, and nothing else."""
+        return {name: self.form.cleaned_data[self._id(name)] for name in self.names}
+
+    def version(self) -> int | None:
+        """The version of the address that the person had before them."""
+        return self.form.cleaned_data.get(self._id("version")) if self.address is not None else None
+
+    def _id(self, name: str) -> str:
+        return f"{self.prefix}{name}"
+
+    def _add_fields(self) -> list[str]:
+        names = ["company_name", "contact_name"]
+        for row in self.rules.rows:
+            names += self.lines[1:] if row == ("line2",) else row
+        names += ["email", "phone"]
+        fields = self.form.fields
+        for name in names:
+            fields[self._id(name)] = self._field(name)
+        fields[self._id("country")] = forms.ChoiceField(
+            label=_("Country"),
+            choices=[(self.rules.country, countries.name(self.rules.country))],
+            initial=self.rules.country,
+            disabled=True,
+            help_text=_(
+                "Fixed, since it decides tax and currency. Moving to another country takes a new billing account."
+            ),
+        )
+        if self.address is not None:
+            fields[self._id("version")] = forms.IntegerField(
+                widget=forms.HiddenInput, initial=self.address.version, min_value=1
+            )
+            for name in names:
+                self.form.initial.setdefault(self._id(name), getattr(self.address, name))
+        return names
+
+    def _field(self, name: str) -> forms.Field:
+        length = Address._meta.get_field(name).max_length
+        options = {
+            "label": _LABELS[name] if name in _LABELS else self.rules.label(name),
+            "required": name in {"company_name", "email"},
+        }
+        if name == "region" and self.rules.regions:
+            choices = [("", _("Choose…")), *self.rules.regions]
+            field: forms.Field = forms.ChoiceField(choices=choices, **options)
+        elif name == "email":
+            field = forms.EmailField(max_length=length, **options)
+        elif name == "phone":
+            field = PhoneField(country=self.rules.country, max_length=length, **options)
+        else:
+            field = forms.CharField(max_length=length, **options)
+        # What the country demands is checked in `clean`, in its own words; the mark at the label is this one.
+        if name in self.rules.required:
+            field.required = True
+            field.error_messages["required"] = self.rules.errors({}).get(name, field.error_messages["required"])
+        field.widget.attrs["autocomplete"] = _AUTOCOMPLETE[name]
+        if name in self.locked:
+            field.disabled, field.help_text = True, self.locked[name]
+        return field
+
+
+class PhoneField(forms.CharField):
+    """A phone number as people of that country write it. It must be one that can be dialled; the spelling stays."""
+
+    def __init__(self, *, country: str, **kwargs: Any) -> None:
+        super().__init__(widget=forms.TextInput(attrs={"type": "tel"}), **kwargs)
+        self.country = country
+
+    def clean(self, value: Any) -> str:
+        written: str = super().clean(value)
+        if written:
+            try:
+                number = phonenumbers.parse(written, self.country)
+            except phonenumbers.NumberParseException:
+                number = None
+            if number is None or not phonenumbers.is_possible_number(number):
+                example = phonenumbers.example_number(self.country)
+                raise ValidationError(
+                    _("This is no phone number; write it like %(example)s."),
+                    code="phone",
+                    params={
+                        "example": phonenumbers.format_number(
+                            example or phonenumbers.example_number("NL"),
+                            phonenumbers.PhoneNumberFormat.INTERNATIONAL,
+                        )
+                    },
+                )
+        return written
+
+
+class AddressForm(forms.Form):
+    """One address on a page of its own: `AddressForm(posted(request), country="NL", address=profile.bill_to)`.
+
+    `form.values()` and `form.version()` go to `services.save_address`.
+    """
+
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, country: str, address: Address | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(data, **kwargs)
+        self.part = AddressPart(self, country=country, address=address)
+        self.helper = PortalFormHelper(*self.part.layout())
+
+    def clean(self) -> dict[str, Any]:
+        self.part.clean()
+        return self.cleaned_data
+
+    def values(self) -> dict[str, str]:
+        return self.part.values()
+
+    def version(self) -> int | None:
+        return self.part.version()
+
+
+class AccountAddressesForm(forms.Form):
+    """The addresses of an account in one panel (S0-8): sold-to with its tax numbers and, on online services,
+    the bill-to or "the same as sold-to"."""
+
+    vat_id = forms.CharField(label=gettext_lazy("VAT ID"), max_length=20, required=False)
+    registration_number = forms.CharField(max_length=40, required=False)
+    same_as_sold_to = forms.BooleanField(
+        label=gettext_lazy("Invoices go to the sold-to address as well"),
+        required=False,
+        widget=forms.CheckboxInput(attrs={"data-same": True}),
+    )
+
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, account: BillingAccount, may_edit_tax_ids: bool, **kwargs: Any
+    ) -> None:
+        super().__init__(data, **kwargs)
+        self.account, country = account, account.country.code
+        self.fields["registration_number"].label = registration_label(country)
+        for name in ("vat_id", "registration_number"):
+            self.initial.setdefault(name, getattr(account, name))
+            self.fields[name].disabled = not may_edit_tax_ids
+        self.sold_to = AddressPart(
+            self, country=country, address=account.sold_to, prefix="sold_to_", locked=_legal_name(account)
+        )
+        numbers = [("vat_id", 3), ("registration_number", 3)]
+        sections = self.sold_to.layout(title=_("Sold-to: who buys"), more=numbers)  # type: ignore[arg-type]
+        self.bill_to = None
+        if account.bill_to is not None:
+            self.bill_to = AddressPart(self, country=country, address=account.bill_to, prefix="bill_to_")
+            self.initial.setdefault("same_as_sold_to", _is_same(account))
+            own = Div(*self.bill_to.layout(title=_("Company")), css_class="stack stack-6", data_same_hides="")
+            sections += [Section(_("Bill-to: who receives the invoices"), "same_as_sold_to"), own]
+        else:
+            del self.fields["same_as_sold_to"]
+        self.helper = PortalFormHelper(*sections)
+
+    def clean_vat_id(self) -> str:
+        return clean_vat_id(self.cleaned_data["vat_id"], self.account.country.code)
+
+    def clean_registration_number(self) -> str:
+        return clean_registration_number(self.cleaned_data["registration_number"], self.account.country.code)
+
+    def clean(self) -> dict[str, Any]:
+        self.sold_to.clean()
+        if self.bill_to is not None:
+            if self.cleaned_data.get("same_as_sold_to"):
+                self.bill_to.skip()
+            else:
+                self.bill_to.clean()
+        return self.cleaned_data
+
+    def values(self) -> dict[str, Any]:
+        """For `services.save_account_addresses`."""
+        values: dict[str, Any] = {
+            "sold_to": self.sold_to.values(),
+            "sold_to_version": self.sold_to.version(),
+            "vat_id": self.cleaned_data["vat_id"],
+            "registration_number": self.cleaned_data["registration_number"],
+        }
+        if self.bill_to is not None:
+            same = self.cleaned_data["same_as_sold_to"]
+            values["bill_to"] = self.sold_to.values() if same else self.bill_to.values()
+            values["bill_to_version"] = self.bill_to.version()
+        return values
+
+    def values_by_field(self) -> dict[str, Any]:
+        """What would be saved, by the name of the field: for the page that shows two versions side by side."""
+        values = self.values()
+        parts = [("sold_to_", values["sold_to"]), ("bill_to_", values.get("bill_to", {}))]
+        flat = {f"{prefix}{name}": value for prefix, part in parts for name, value in part.items()}
+        return {**flat, "vat_id": values["vat_id"], "registration_number": values["registration_number"]}
+
+    def said(self, name: str) -> str:
+        """The label of a field together with the address it belongs to."""
+        part = {"sold_to_": _("Sold-to"), "bill_to_": _("Bill-to")}.get(name[:8], "")
+        label = str(self.fields[name].label)
+        return f"{part} · {label}" if part else label
+
+
+def registration_label(country: str) -> str:
+    """What the number in the trade register is called in that country."""
+    return _("KvK number") if country == "NL" else _("Registration number")
+
+
+def _legal_name(account: BillingAccount) -> dict[str, Any]:
+    """The legal name is changed on request, with proof (§3.1); until it is known it can be typed."""
+    if not account.sold_to.company_name:
+        return {}
+    return {"company_name": _("The legal name is changed on request, with proof: ask support.")}
+
+
+def _is_same(account: BillingAccount) -> bool:
+    bill_to = account.bill_to
+    return bill_to is not None and account.sold_to.snapshot() == bill_to.snapshot()
+
+
+class AccountRoleForm(forms.Form):
+    """A role on an account for somebody, by e-mail: a member of the organisation gets it, anybody else is invited."""
+
+    email = forms.EmailField(
+        label=gettext_lazy("E-mail"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"list": "members", "autocomplete": "off"}),
+        help_text=gettext_lazy("Somebody who is not in the organisation yet gets an invitation, valid for 7 days."),
+    )
+    role = ChoiceCardsField(
+        label=gettext_lazy("Role"), rows=[(role.value, role.label, ROLE_DESCRIPTIONS[role]) for role in ACCOUNT_ROLES]
+    )
+    expires_on = forms.DateField(
+        label=gettext_lazy("Ends on"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text=gettext_lazy("The last day on which the role counts. Empty: until somebody takes it away."),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.helper = PortalFormHelper("email", "role", "expires_on")
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
+
+    def clean_role(self) -> Role:
+        return Role(self.cleaned_data["role"])
+
+
+class CustomerForm(forms.Form):
+    """A new customer: organisation, account of either agreement, and the address of its first owner."""
+
+    required_css_class = "required"
+
+    organisation = forms.ModelChoiceField(
+        Organisation.objects.order_by("name", "pk"),
+        label=gettext_lazy("Organisation"),
+        required=False,
+        empty_label=gettext_lazy("A new one"),
+    )
+    organisation_name = forms.CharField(
+        label=gettext_lazy("Name of the new organisation"), max_length=200, required=False
+    )
+    name = forms.CharField(label=gettext_lazy("Account name"), max_length=200)
+    agreement = forms.ChoiceField(label=gettext_lazy("Agreement"), choices=Agreement, widget=forms.RadioSelect)
+    owner_email = forms.EmailField(
+        label=gettext_lazy("E-mail of the owner"),
+        max_length=254,
+        help_text=gettext_lazy(
+            "Gets an invitation, valid for 7 days. Becomes owner, or administrator of an online-services account."
+        ),
+    )
+    language = forms.ChoiceField(label=gettext_lazy("Language of the invitation"), choices=settings.LANGUAGES)
+    vat_id = forms.CharField(label=gettext_lazy("VAT ID"), max_length=20, required=False)
+    registration_number = forms.CharField(max_length=40, required=False)
+    bill_to_differs = forms.BooleanField(
+        label=gettext_lazy("Invoices go to another address"),
+        required=False,
+        help_text=gettext_lazy(
+            "For online services. On a customer agreement each billing profile has a bill-to of its own."
+        ),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, country: str, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.country = country
+        self.fields["registration_number"].label = registration_label(country)
+        self.sold_to = AddressPart(self, country=country, prefix="sold_to_")
+        self.bill_to = AddressPart(self, country=country, prefix="bill_to_")
+        for part in (self.sold_to, self.bill_to):
+            del self.fields[f"{part.prefix}country"]
+
+    @staticmethod
+    def country_of(query: Mapping[str, Any]) -> str:
+        """The country that `?country=` asks for; NL where it is none."""
+        wanted = str(query.get("country", "NL")).upper()
+        return wanted if wanted in dict(countries) else "NL"
+
+    @property
+    def sections(self) -> list[tuple[Any, list[forms.BoundField]]]:
+        """(heading, fields) in the order in which staff fill them in."""
+        first = ("organisation", "organisation_name", "name", "agreement", "owner_email", "language")
+        sold_to = (*(f"sold_to_{name}" for name in self.sold_to.names), "vat_id", "registration_number")
+        bill_to = ("bill_to_differs", *(f"bill_to_{name}" for name in self.bill_to.names))
+        return [
+            (_("Customer"), [self[name] for name in first]),
+            (_("Sold-to: who buys"), [self[name] for name in sold_to]),
+            (_("Bill-to: who receives the invoices"), [self[name] for name in bill_to]),
+        ]
+
+    def clean_vat_id(self) -> str:
+        return clean_vat_id(self.cleaned_data["vat_id"], self.country)
+
+    def clean_registration_number(self) -> str:
+        return clean_registration_number(self.cleaned_data["registration_number"], self.country)
+
+    def clean(self) -> dict[str, Any]:
+        values = self.cleaned_data
+        if "organisation" in values and not (values["organisation"] or values.get("organisation_name")):
+            self.add_error("organisation_name", _("Choose an organisation, or name a new one."))
+        self.sold_to.clean()
+        if values.get("bill_to_differs"):
+            self.bill_to.clean()
+            if values.get("agreement") == Agreement.CUSTOMER_AGREEMENT:
+                self.add_error(
+                    "bill_to_differs", _("On a customer agreement each billing profile has its own bill-to.")
+                )
+        else:
+            self.bill_to.skip()
+        return values
+
+    def values(self) -> dict[str, Any]:
+        """For `services.create_customer`."""
+        names = ("name", "agreement", "owner_email", "language", "vat_id", "registration_number")
+        return {
+            **{name: self.cleaned_data[name] for name in names},
+            "organisation": self.cleaned_data["organisation"] or self.cleaned_data["organisation_name"],
+            "country": self.country,
+            "sold_to": self.sold_to.values(),
+            "bill_to": self.bill_to.values() if self.cleaned_data["bill_to_differs"] else None,
+        }
+
+
+class CountryForm(forms.Form):
+    """Which country's address form is shown: sent by GET."""
+
+    country = forms.ChoiceField(label=gettext_lazy("Country"), choices=list(countries))
+
+
+class SellerForm(forms.ModelForm):
+    """The vendor as its invoices name it. Numbers are checked; what is empty is allowed until something is issued."""
+
+    class Meta:
+        model = Seller
+        fields = (*Seller.DEMANDED, "line2", "bic", "phone", "logo", "time_zone", "number_prefix", "payment_term_days")
+        widgets = {"logo": forms.FileInput(attrs={"accept": "image/png"})}
+        help_texts = {
+            "logo": gettext_lazy("A PNG of at most 500 KB. Printed on documents that are issued from now on."),
+            "number_prefix": gettext_lazy("One to eight capital letters, digits or dashes."),
+            "payment_term_days": gettext_lazy("At most 60 between companies; 30 is usual."),
+            "time_zone": gettext_lazy("Decides which day it is when a document is issued, like Europe/Amsterdam."),
+        }
+
+    def clean_iban(self) -> str:
+        return clean_iban(self.cleaned_data["iban"])
+
+    def clean_bic(self) -> str:
+        return clean_bic(self.cleaned_data["bic"])
+
+    def clean_number_prefix(self) -> str:
+        prefix = str(self.cleaned_data["number_prefix"]).upper()
+        if not re.fullmatch(r"[A-Z0-9-]{1,8}", prefix):
+            raise ValidationError(_("Use one to eight capital letters, digits or dashes."), code="prefix")
+        return prefix
+
+    def clean_payment_term_days(self) -> int:
+        days = int(self.cleaned_data["payment_term_days"])
+        if not 1 <= days <= 60:
+            raise ValidationError(_("The law allows at most 60 days between companies."), code="term")
+        return days
+
+    def clean_time_zone(self) -> str:
+        name = str(self.cleaned_data["time_zone"])
+        if name not in available_timezones():
+            raise ValidationError(_("There is no such time zone. Write it like Europe/Amsterdam."), code="time_zone")
+        return name
+
+    def clean_logo(self) -> Any:
+        """A new file gets a name of ours: the one it came with is nobody's business (T41)."""
+        logo = self.cleaned_data["logo"]
+        if isinstance(logo, UploadedFile):
+            logo.name = f"{new_code()}.png"
+        return logo
+
+    def clean(self) -> dict[str, Any]:
+        """What depends on the country."""
+        values: dict[str, Any] = super().clean() or {}
+        country = str(values.get("country") or "")
+        if country:
+            for name, check in (("vat_id", clean_vat_id), ("registration_number", clean_registration_number)):
+                try:
+                    values[name] = check(values.get(name) or "", country)
+                except ValidationError as error:
+                    self.add_error(name, error)
+            written = {name: values.get(name, "") for name in ("line1", "line2", "postal_code", "city")}
+            for name, message in rules_for(country).errors(written).items():
+                if written.get(name):
+                    self.add_error(name, message)
+        return values
+
+
+class NewPersonForm(forms.Form):
+    """Who takes an invitation for the first time: a name, and a password typed once (it can be shown)."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Your name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    password = forms.CharField(
+        label=gettext_lazy("Password"),
+        max_length=256,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=gettext_lazy("At least 12 characters. A few words make a good one."),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.helper = PortalFormHelper("name", "password", guarded=False)
+
+
+def _widths(names: list[str]) -> list[tuple[str, int] | str]:
+    """Fields beside each other on six columns; a code is short."""
+    if len(names) == 1:
+        return [names[0]]
+    if len(names) == 2:
+        return [(name, 2 if name.endswith("postal_code") else 4) for name in names]
+    return [(name, 2) for name in names]

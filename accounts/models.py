@@ -1,0 +1,423 @@
+"""People, and the customer they act for."""
+
+import base64
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_countries.fields import CountryField
+
+from accounts import states
+from accounts.guards import last_owner_stays
+from accounts.querysets import (
+    AttemptQuerySet,
+    BillingAccountQuerySet,
+    InvitationQuerySet,
+    RoleQuerySet,
+    UserManager,
+)
+from accounts.validators import validate_logo
+from core.codes import CodeField
+from core.history import tracked
+from core.policy import ACCOUNT_ROLES, Action, PolicyQuerySet, Role, Scope
+from core.states import only_along
+
+
+class ColorMode(models.TextChoices):
+    AUTO = "auto", _("Follow the system")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
+
+
+@tracked(exclude=("password", "last_login"))
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. The sign-in address is `email`; billing mail goes to the verified contact address
+    where there is one (S0-3)."""
+
+    email = models.EmailField(_("e-mail address"), max_length=254, unique=True)
+    name = models.CharField(_("name"), max_length=150)
+    language = models.CharField(_("language"), max_length=2, choices=settings.LANGUAGES, default="en")
+    color_mode = models.CharField(_("colour mode"), max_length=5, choices=ColorMode, default=ColorMode.AUTO)
+    contact_email = models.EmailField(_("contact e-mail"), max_length=254, blank=True)
+    contact_email_verified_at = models.DateTimeField(null=True, blank=True)
+    contact_email_confirmed_at = models.DateTimeField(null=True, blank=True)
+    is_active = models.BooleanField(_("active"), default=True)
+    is_staff = models.BooleanField(_("vendor's staff"), default=False)
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    objects = UserManager()
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="one_person_per_address",
+                violation_error_message=_("Somebody with this e-mail address exists already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        """How Django's admin greets the person."""
+        return self.name
+
+    @property
+    def billing_email(self) -> str:
+        """Where billing mail goes: the verified contact address, else the sign-in address (§3.9)."""
+        return self.contact_email if self.contact_email and self.contact_email_verified_at else self.email
+
+    @property
+    def initials(self) -> str:
+        words = (self.name or self.email).split()
+        return "".join(word[0] for word in (words[0], words[-1]) if word)[: len(words)].upper()
+
+
+@tracked()
+class Organisation(models.Model):
+    """A customer: a company whose people act in the portal."""
+
+    code = CodeField()
+    name = models.CharField(_("name"), max_length=200)
+    preferred_language = models.CharField(
+        _("preferred language"), max_length=2, choices=settings.LANGUAGES, default="en"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    POLICY = Scope(view=Action.ORGANISATION_VIEW, organisation="")
+
+    objects = PolicyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("organisation")
+        verbose_name_plural = _("organisations")
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@tracked()
+class OrganisationMember(models.Model):
+    """A person belongs to an organisation."""
+
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="members")
+    user = models.ForeignKey(User, models.PROTECT, related_name="memberships")
+    joined_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organisation", "user"], name="member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.organisation}"
+
+
+@tracked()
+class OrganisationRole(models.Model):
+    """A role on an organisation: user administrator or organisation administrator."""
+
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="roles")
+    user = models.ForeignKey(User, models.PROTECT, related_name="organisation_roles")
+    role = models.CharField(
+        max_length=32,
+        choices=[(role.value, role.label) for role in (Role.USER_ADMINISTRATOR, Role.ORGANISATION_ADMINISTRATOR)],
+    )
+    assigned_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    assigned_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_on = models.DateField(null=True, blank=True)
+
+    objects = RoleQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organisation", "user", "role"], name="organisation_role_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_role_display()} · {self.organisation}"
+
+
+class AddressKind(models.TextChoices):
+    SOLD_TO = "sold_to", _("Sold-to address")
+    BILL_TO = "bill_to", _("Bill-to address")
+    SHIP_TO = "ship_to", _("Service usage address")
+
+
+@tracked()
+class Address(models.Model):
+    """A postal address with its contact (§3.2). The spelling is the user's; the country's rules only check it."""
+
+    kind = models.CharField(max_length=8, choices=AddressKind)
+    company_name = models.CharField(_("company name"), max_length=200, blank=True)
+    contact_name = models.CharField(_("contact name"), max_length=150, blank=True)
+    email = models.EmailField(_("e-mail"), max_length=254, blank=True)
+    phone = models.CharField(_("phone"), max_length=32, blank=True)
+    line1 = models.CharField(_("street and number"), max_length=200, blank=True)
+    line2 = models.CharField(_("address line 2"), max_length=200, blank=True)
+    line3 = models.CharField(_("address line 3"), max_length=200, blank=True)
+    district = models.CharField(_("district"), max_length=100, blank=True)
+    city = models.CharField(_("city"), max_length=100, blank=True)
+    region = models.CharField(_("region"), max_length=100, blank=True)
+    postal_code = models.CharField(_("postal code"), max_length=20, blank=True)
+    country: Any = CountryField(_("country"))
+    # An imported customer comes without an address; nothing is issued to it until somebody fills it in.
+    is_complete = models.BooleanField(default=True)
+    # Two people who edit the same address find out: the second save carries an old version.
+    version = models.PositiveIntegerField(default=1)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("address")
+        verbose_name_plural = _("addresses")
+
+    def __str__(self) -> str:
+        return ", ".join(filter(None, [self.company_name, self.line1, self.postal_code, self.city]))
+
+    def snapshot(self) -> dict[str, str]:
+        """Everything a document prints of it, as plain values."""
+        names: tuple[str, ...] = ("company_name", "contact_name", "email", "phone", "line1", "line2", "line3")
+        names += ("district", "city", "region", "postal_code")
+        return {**{name: getattr(self, name) for name in names}, "country": self.country.code}
+
+
+class Agreement(models.TextChoices):
+    """The two kinds of account (architecture §3). Enrolments and partner agreements exist elsewhere."""
+
+    CUSTOMER_AGREEMENT = "customer_agreement", _("Customer agreement")
+    ONLINE_SERVICES = "online_services", _("Online services")
+
+
+@tracked()
+class BillingAccount(models.Model):
+    """What the vendor does business with (§3.1). Country and currency are fixed when it is made."""
+
+    code = CodeField()
+    # BillingAccountId of a charge file, where the account came from one or is billed by one.
+    external_id = models.CharField(max_length=100, null=True, blank=True, unique=True)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="accounts")
+    name = models.CharField(_("account name"), max_length=200)
+    agreement = models.CharField(_("agreement"), max_length=20, choices=Agreement)
+    status = models.CharField(max_length=16, choices=states.AccountStatus, default=states.AccountStatus.ACTIVE)
+    country: Any = CountryField(_("country"))
+    currency = models.CharField(_("currency"), max_length=3)
+    sold_to = models.OneToOneField(Address, models.PROTECT, related_name="sold_to_of")
+    bill_to = models.OneToOneField(Address, models.PROTECT, null=True, blank=True, related_name="bill_to_of")
+    vat_id = models.CharField(_("VAT ID"), max_length=20, blank=True)
+    registration_number = models.CharField(_("registration number"), max_length=40, blank=True)
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    TRANSITIONS = states.ACCOUNT
+    POLICY = Scope(view=Action.ACCOUNT_SEE, account="")
+
+    objects = BillingAccountQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("billing account")
+        verbose_name_plural = _("billing accounts")
+        ordering = ["name", "pk"]
+        constraints = [
+            # S0-2: an online-services account has exactly one bill-to; on a customer agreement it is the profile's.
+            models.CheckConstraint(
+                name="bill_to_on_online_services_only",
+                condition=Q(agreement=Agreement.ONLINE_SERVICES, bill_to__isnull=False)
+                | Q(agreement=Agreement.CUSTOMER_AGREEMENT, bill_to__isnull=True),
+            )
+        ]
+        triggers = [only_along(states.ACCOUNT, "account_status_edges")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("account_overview", args=[self.code])
+
+    @property
+    def is_online_services(self) -> bool:
+        return self.agreement == Agreement.ONLINE_SERVICES
+
+    @property
+    def is_open_to_organisation(self) -> bool:
+        """Whether the organisation administrator may read it: customer agreements only (§2.2)."""
+        return self.agreement == Agreement.CUSTOMER_AGREEMENT
+
+    @property
+    def initials(self) -> str:
+        return "".join(word[0] for word in self.name.split()[:2]).upper()
+
+
+@tracked()
+class AccountRole(models.Model):
+    """A role on a billing account; it counts for every profile below."""
+
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="roles")
+    user = models.ForeignKey(User, models.PROTECT, related_name="account_roles")
+    role = models.CharField(
+        max_length=32,
+        choices=[(role.value, role.label) for role in (*ACCOUNT_ROLES, Role.ACCOUNT_ADMINISTRATOR)],
+    )
+    assigned_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    assigned_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_on = models.DateField(null=True, blank=True)
+
+    objects = RoleQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "user"], name="one_account_role_per_person"),
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(role=Role.ACCOUNT_ADMINISTRATOR),
+                name="one_account_administrator",
+            ),
+        ]
+        triggers = [last_owner_stays()]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_role_display()} · {self.account}"
+
+
+class Invitation(models.Model):
+    """An account role offered by mail to an address that is nobody yet: one use, seven days (T22).
+
+    The token is in the mail only; here is its digest.
+    """
+
+    code = CodeField()
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="invitations")
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=32, choices=Role.choices)
+    language = models.CharField(_("language"), max_length=2, choices=settings.LANGUAGES, default="en")
+    token_digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    invited_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    # The last day of the offered role, where it ends.
+    role_expires_on = models.DateField(null=True, blank=True)
+    status = models.CharField(max_length=10, choices=states.InvitationStatus, default=states.InvitationStatus.PENDING)
+    accepted_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    TRANSITIONS = states.INVITATION
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"), F("account"), condition=Q(status="pending"), name="one_open_invitation"
+            )
+        ]
+        triggers = [only_along(states.INVITATION, "invitation_status_edges")]
+
+    def __str__(self) -> str:
+        return f"{self.email} · {self.get_role_display()} · {self.account}"
+
+
+class Attempt(models.Model):
+    """One counted try of something that is limited: a sign-in, a reset (Q12). Kept for an hour.
+
+    `key` is a digest of what is limited and for whom; the row tells neither.
+    """
+
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # How many tries there were on one counter lately.
+            models.Index("key", "at", name="attempt_lately"),
+            # The old ones, every hour.
+            models.Index("at", name="attempt_old"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key[:8]} · {self.at:%H:%M:%S}"
+
+
+@tracked()
+class Seller(models.Model):
+    """The vendor as its invoices name it. One row; copied onto each document when it is issued (I35)."""
+
+    legal_name = models.CharField(_("legal name"), max_length=200, blank=True)
+    line1 = models.CharField(_("street and number"), max_length=200, blank=True)
+    line2 = models.CharField(_("address line 2"), max_length=200, blank=True)
+    postal_code = models.CharField(_("postal code"), max_length=20, blank=True)
+    city = models.CharField(_("city"), max_length=100, blank=True)
+    country: Any = CountryField(_("country"), blank=True)
+    vat_id = models.CharField(_("VAT ID"), max_length=20, blank=True)
+    registration_number = models.CharField(_("chamber of commerce number"), max_length=40, blank=True)
+    iban = models.CharField(_("IBAN"), max_length=34, blank=True)
+    bic = models.CharField(_("BIC"), max_length=11, blank=True)
+    email = models.EmailField(_("e-mail"), max_length=254, blank=True)
+    phone = models.CharField(_("phone"), max_length=32, blank=True)
+    logo = models.FileField(_("logo"), upload_to="seller/", blank=True, validators=[validate_logo])
+    time_zone = models.CharField(_("time zone"), max_length=64, default="Europe/Amsterdam")
+    number_prefix = models.CharField(_("invoice number prefix"), max_length=8, default="G")
+    payment_term_days = models.PositiveSmallIntegerField(_("payment term in days"), default=30)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    # What the law wants on an invoice (L1), in the order in which people fill it in.
+    DEMANDED = (
+        "legal_name",
+        "line1",
+        "postal_code",
+        "city",
+        "country",
+        "vat_id",
+        "registration_number",
+        "iban",
+        "email",
+    )
+
+    class Meta:
+        verbose_name = _("seller")
+        verbose_name_plural = _("seller")
+        constraints = [models.UniqueConstraint(Value(1), name="one_seller")]
+
+    def __str__(self) -> str:
+        return self.legal_name or str(_("Seller"))
+
+    def missing(self) -> list[str]:
+        """The names of the fields without which nothing may be issued; empty when complete."""
+        return [name for name in self.DEMANDED if not getattr(self, name)]
+
+    def logo_data(self) -> str:
+        """The logo as a `data:` address; empty where there is none."""
+        if not self.logo:
+            return ""
+        with self.logo.open("rb") as file:
+            return f"data:image/png;base64,{base64.b64encode(file.read()).decode()}"
+
+    def snapshot(self) -> dict[str, str]:
+        """Everything a document prints of the vendor, as plain values."""
+        names: tuple[str, ...] = (
+            "legal_name",
+            "line1",
+            "line2",
+            "postal_code",
+            "city",
+            "vat_id",
+            "registration_number",
+        )
+        names += ("iban", "bic", "email", "phone")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "country": self.country.code,
+            "logo": self.logo.name or "",
+        }

@@ -1,0 +1,71 @@
+"""Names for sets of people, accounts and roles."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from django.contrib.auth.models import BaseUserManager
+from django.db import models
+from django.db.models import Case, Q, When
+
+from core.policy import PolicyQuerySet, Role
+
+
+class UserManager(BaseUserManager):
+    """Makes people. An address is one person, whatever its capitals."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> Any:
+        user: Any = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: object) -> Any:
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> Any:
+        return self.get(email__iexact=username)
+
+
+class BillingAccountQuerySet(PolicyQuerySet):
+    """Sets of billing accounts."""
+
+    def matching(self, words: str) -> BillingAccountQuerySet:
+        """Whose name, or the name of whose organisation, starts with these words, or whose code they are."""
+        if not words:
+            return self
+        return self.filter(
+            Q(name__istartswith=words) | Q(organisation__name__istartswith=words) | Q(code=words.lower())
+        )
+
+
+class RoleQuerySet(models.QuerySet):
+    """Rows that give a role, maybe until a day."""
+
+    def active(self, on: date) -> RoleQuerySet:
+        """Counting on that day: not expired, and the person not deactivated."""
+        return self.filter(Q(expires_on=None) | Q(expires_on__gte=on), user__is_active=True)
+
+    def in_order(self) -> RoleQuerySet:
+        """With `rank`, so that `order_by("rank", …)` puts the role that may most first."""
+        order = [When(role=role, then=place) for place, role in enumerate(Role)]
+        return self.annotate(rank=Case(*order, default=len(Role), output_field=models.IntegerField()))
+
+
+class InvitationQuerySet(models.QuerySet):
+    def open(self, at: datetime) -> InvitationQuerySet:
+        """Waiting for an answer and not yet expired."""
+        return self.filter(status="pending", expires_at__gt=at)
+
+
+class AttemptQuerySet(models.QuerySet):
+    """Sets of counted tries."""
+
+    def since(self, at: datetime) -> AttemptQuerySet:
+        """Made after that moment."""
+        return self.filter(at__gt=at)
+
+    def older(self, *, than: datetime) -> AttemptQuerySet:
+        """Made up to that moment."""
+        return self.filter(at__lte=than)

@@ -1,0 +1,327 @@
+"""Coming in: a role offered by mail to an address, taken by the person who reads that mail (T22).
+
+The token is in the mail only, and works once, for seven days. What it gives is read from the row when
+it is accepted, and the inviter is asked for the right again. Looking at the page uses nothing up.
+"""
+
+import hashlib
+import secrets
+from datetime import date, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from accounts.models import AccountRole, BillingAccount, Invitation, OrganisationMember, User
+from accounts.services.limits import INVITATIONS_PER_ACCOUNT, count
+from accounts.services.notices import mail_people, owners_of
+from accounts.services.roles import check_end, lock_account
+from accounts.states import InvitationStatus
+from core.errors import Refused
+from core.history import acting
+from core.messages import MailClass, queue_message
+from core.policy import ACCOUNT_ROLES, Action, Role, demand, may, read_roles
+from core.states import move
+
+INVITATION_DAYS = settings.INVITATION_DAYS
+
+
+def invite_to_account(
+    account: BillingAccount,
+    *,
+    email: str,
+    role: Role,
+    by: Any,
+    expires_on: date | None = None,
+    language: str | None = None,
+) -> Invitation:
+    """Offer an account role to whoever reads that mailbox, in the language given or that of the page.
+
+    `expires_on` is the last day of the role, where it ends. Refuses `role_not_here`, `ends_in_the_past`,
+    `one_administrator`, `already_member` (a person of the organisation gets the role at once, by
+    `assign_account_role`), `already_invited`, and `too_many` after 20 in an hour (T23).
+    """
+    if account.is_online_services:
+        raise Refused(_("An online-services account has exactly one administrator."), "one_administrator")
+    if role not in ACCOUNT_ROLES:
+        raise Refused(_("This role cannot be given here."), "role_not_here")
+    check_end(expires_on)
+    if person_in_organisation(account, email) is not None:
+        raise Refused(_("This person belongs to the organisation already."), "already_member")
+    with transaction.atomic():
+        lock_account(account)
+        demand(by, Action.ACCOUNT_ASSIGN_ROLES, account)
+        count(INVITATIONS_PER_ACCOUNT, account.pk)
+        return write_invitation(account, email=email, role=role, by=by, expires_on=expires_on, language=language)
+
+
+def write_invitation(
+    account: BillingAccount,
+    *,
+    email: str,
+    role: Role,
+    by: Any,
+    expires_on: date | None = None,
+    language: str | None = None,
+) -> Invitation:
+    """Write the invitation and its mail, in the caller's transaction, which has asked for the right."""
+    email = email.strip().lower()
+    now = timezone.now()
+    waiting = Invitation.objects.filter(account=account, email__iexact=email, status=InvitationStatus.PENDING).first()
+    if waiting is not None:
+        if waiting.expires_at > now:
+            raise Refused(
+                _("%(email)s is invited already, until %(day)s. You can send the invitation again or revoke it.")
+                % {"email": email, "day": timezone.localdate(waiting.expires_at)},
+                code="already_invited",
+            )
+        move(waiting, InvitationStatus.REVOKED)
+    token = new_token()
+    invitation = Invitation.objects.create(
+        account=account,
+        email=email,
+        role=role,
+        token_digest=digest(token),
+        invited_by=by,
+        invited_at=now,
+        expires_at=now + timedelta(days=INVITATION_DAYS),
+        role_expires_on=expires_on,
+        language=language or get_language() or settings.LANGUAGE_CODE,
+    )
+    _mail(invitation, token)
+    return invitation
+
+
+def renew_invitation(invitation: Invitation, *, by: Any) -> None:
+    """Send it again with a new link, for another seven days. The link sent before stops working.
+
+    Refuses `no_such_edge` for one that was accepted or revoked, and `too_many` after 20 in an hour.
+    """
+    with transaction.atomic():
+        lock_account(invitation.account)
+        _demand_to_invite(by, invitation)
+        count(INVITATIONS_PER_ACCOUNT, invitation.account_id)
+        invitation.refresh_from_db()
+        _still_pending(invitation)
+        token, now = new_token(), timezone.now()
+        invitation.token_digest, invitation.invited_by, invitation.invited_at = digest(token), by, now
+        invitation.expires_at = now + timedelta(days=INVITATION_DAYS)
+        invitation.save(update_fields=["token_digest", "invited_by", "invited_at", "expires_at"])
+        _mail(invitation, token)
+
+
+def revoke_invitation(invitation: Invitation, *, by: Any) -> None:
+    """Take the offer back: its link stops working. Refuses one that was accepted or revoked."""
+    with transaction.atomic():
+        lock_account(invitation.account)
+        _demand_to_invite(by, invitation)
+        invitation.refresh_from_db()
+        _still_pending(invitation)
+        move(invitation, InvitationStatus.REVOKED)
+
+
+def find_invitation(token_digest: str) -> Invitation | None:
+    """The invitation with that digest, whatever became of it; None where there is none."""
+    rows = Invitation.objects.select_related("account__organisation", "invited_by")
+    return rows.filter(token_digest=token_digest).first()
+
+
+def why_unusable(invitation: Invitation) -> Refused | None:
+    """Why nobody can accept it any more, with the way out; None while somebody can."""
+    if invitation.status == InvitationStatus.ACCEPTED:
+        return Refused(_("This invitation was used already. Sign in with your e-mail address."), "used")
+    if invitation.status == InvitationStatus.REVOKED:
+        return Refused(
+            _("This invitation was taken back. Ask %(whom)s for a new one.") % {"whom": _inviter(invitation)}, "revoked"
+        )
+    end = invitation.role_expires_on
+    if invitation.expires_at <= timezone.now() or (end is not None and end < timezone.localdate()):
+        return Refused(
+            _("This invitation has expired. Ask %(whom)s to send it again.") % {"whom": _inviter(invitation)}, "expired"
+        )
+    person = person_with(invitation.email)
+    if person is not None and not person.is_active:
+        return Refused(
+            _("%(email)s was deactivated. Ask a user administrator of %(organisation)s to change that.")
+            % {"email": invitation.email, "organisation": invitation.account.organisation},
+            code="deactivated",
+        )
+    if not _may_still_invite(invitation):
+        return Refused(
+            _("The person who invited you may no longer do so. Ask an owner of %(account)s for a new invitation.")
+            % {"account": invitation.account},
+            code="inviter_lost_right",
+        )
+    return None
+
+
+def accept_invitation(invitation: Invitation, *, by: User) -> AccountRole:
+    """Take the offered role, signed in as the person it was sent to.
+
+    Refuses `used`, `revoked`, `expired`, `inviter_lost_right`, `other_person`, `has_administrator`.
+    """
+    if by.email.lower() != invitation.email.lower():
+        raise Refused(
+            _("This invitation was sent to %(email)s, and you are signed in as %(other)s. Sign out first.")
+            % {"email": invitation.email, "other": by.email},
+            code="other_person",
+        )
+    with transaction.atomic():
+        _lock_and_check(invitation)
+        return _join(invitation, by)
+
+
+def accept_as_new_person(invitation: Invitation, *, name: str, password: str) -> User:
+    """Become a person of the portal with the invited address, and take the offered role.
+
+    Refuses what `accept_invitation` refuses, `person_exists` where somebody with that address can sign
+    in already, and a password that the validators do not take.
+    """
+    language = get_language() or settings.LANGUAGE_CODE
+    person = User(email=invitation.email.lower(), name=name, language=language)
+    validate_password(password, person)
+    with transaction.atomic():
+        _lock_and_check(invitation)
+        if person_with(invitation.email) is not None:
+            raise Refused(
+                _("Somebody with this e-mail address can sign in already. Sign in to accept the invitation."),
+                code="person_exists",
+            )
+        person.set_password(password)
+        with acting(None, "person.joined"):
+            person.save()
+        _join(invitation, person)
+    return person
+
+
+def person_with(email: str) -> User | None:
+    """The person who signs in with that address, deactivated ones included."""
+    return User.objects.filter(email__iexact=email.strip()).first()
+
+
+def person_in_organisation(account: BillingAccount, email: str) -> User | None:
+    """The person with that address, if it is one of the account's organisation."""
+    people = User.objects.filter(memberships__organisation=account.organisation_id)
+    return people.filter(email__iexact=email.strip()).first()
+
+
+def new_token() -> str:
+    """256 bits from the system's generator (ASVS 11.5.1)."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _lock_and_check(invitation: Invitation) -> None:
+    lock_account(invitation.account)
+    invitation.refresh_from_db()
+    if refusal := why_unusable(invitation):
+        raise refusal
+
+
+def _join(invitation: Invitation, person: User) -> AccountRole:
+    account, role = invitation.account, Role(invitation.role)
+    with acting(person, "invitation.accepted"):
+        move(invitation, InvitationStatus.ACCEPTED, accepted_by=person, accepted_at=timezone.now())
+        OrganisationMember.objects.get_or_create(organisation=account.organisation, user=person)
+        held = AccountRole.objects.filter(account=account, user=person).first()
+        if held is not None and _is_at_least(held, role):
+            return held
+        _check_one_administrator(account, role)
+        owners = owners_of(account)
+        held, _created = AccountRole.objects.update_or_create(
+            account=account,
+            user=person,
+            defaults={
+                "role": role,
+                "assigned_by": invitation.invited_by,
+                "assigned_at": timezone.now(),
+                "expires_on": invitation.role_expires_on,
+            },
+        )
+    mail_people(
+        [person, *owners],
+        template="role_assigned",
+        mail_class=MailClass.ACCESS_CHANGED,
+        context={
+            "who": str(person),
+            "role": str(role),
+            "until": invitation.role_expires_on,
+            "name": str(account),
+            "by": _inviter(invitation),
+            "path": reverse("account_overview", args=[account.code]),
+        },
+        reference=f"billingaccount:{account.pk}",
+    )
+    return held
+
+
+def _is_at_least(held: AccountRole, role: Role) -> bool:
+    """Whether an invitation to that role would give nothing: an invitation never takes a right away."""
+    if held.expires_on is not None:
+        return False
+    strongest_first = [Role.ACCOUNT_ADMINISTRATOR, *ACCOUNT_ROLES]
+    return strongest_first.index(Role(held.role)) <= strongest_first.index(role)
+
+
+def _check_one_administrator(account: BillingAccount, role: Role) -> None:
+    if role == Role.ACCOUNT_ADMINISTRATOR and account.roles.filter(role=role).exists():
+        raise Refused(_("This account has an administrator already. Ask support."), "has_administrator")
+
+
+def _still_pending(invitation: Invitation) -> None:
+    if invitation.status != InvitationStatus.PENDING:
+        raise Refused(
+            _("This invitation is %(status)s; it cannot be changed any more.")
+            % {"status": invitation.get_status_display().lower()},
+            code="no_such_edge",
+        )
+
+
+def _demand_to_invite(by: Any, invitation: Invitation) -> None:
+    """Owners may; and the vendor's staff, who invite the first one."""
+    if not is_customer_staff(by):
+        demand(by, Action.ACCOUNT_ASSIGN_ROLES, invitation.account)
+
+
+def is_customer_staff(person: Any) -> bool:
+    """Whether this is one of the vendor's staff who may make customers; None is the system itself."""
+    return person is None or (person.is_active and person.is_staff and person.has_perm("accounts.add_billingaccount"))
+
+
+def _may_still_invite(invitation: Invitation) -> bool:
+    inviter = invitation.invited_by
+    if is_customer_staff(inviter):
+        return True
+    return may(inviter, Action.ACCOUNT_ASSIGN_ROLES, invitation.account, read_roles(inviter))
+
+
+def _inviter(invitation: Invitation) -> str:
+    return str(invitation.invited_by or _("the vendor"))
+
+
+def _mail(invitation: Invitation, token: str) -> None:
+    queue_message(
+        to=invitation.email,
+        template="account_invitation",
+        mail_class=MailClass.MANDATORY_SERVICE,
+        language=invitation.language,
+        context={
+            "account": str(invitation.account),
+            "organisation": str(invitation.account.organisation),
+            "role": invitation.role,
+            "by": str(invitation.invited_by) if invitation.invited_by else "",
+            "days": INVITATION_DAYS,
+            "expires_at": invitation.expires_at,
+        },
+        secret_context={"path": reverse("invitation", args=[token])},
+        reference=f"invitation:{invitation.code}",
+        expires_at=invitation.expires_at,
+    )

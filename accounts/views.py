@@ -1,0 +1,320 @@
+"""Pages of billing accounts: the list of scopes, properties, addresses, access control; coming in by invitation."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from accounts import services
+from accounts.address_rules import printed_lines
+from accounts.forms import AccountAddressesForm, AccountRoleForm, NewPersonForm, registration_label
+from accounts.models import AccountRole, Agreement, BillingAccount, Invitation, User
+from accounts.states import InvitationStatus
+from core.errors import Refused
+from core.forms import posted
+from core.history import last_change
+from core.lists import capped_count, read_page, sorting
+from core.periods import Month
+from core.policy import Action, Role, holders, may, requires, role_book, roles_granting, roles_on, signed_in_only
+
+SORTS = {"name": ["name", "pk"], "type": ["agreement", "name", "pk"], "status": ["status", "name", "pk"]}
+INVITATION_KEY = "invitation"
+MEMBERS_OFFERED = 200
+
+
+# --- Scopes ---------------------------------------------------------------------------------------
+
+
+@signed_in_only
+def scopes(request: HttpRequest) -> HttpResponse:
+    """The billing accounts that the person may see, with the role on each (S0-18)."""
+    words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    agreement = request.GET.get("type", "") if request.GET.get("type") in Agreement.values else ""
+    seen = BillingAccount.objects.allowing(request.user, Action.ACCOUNT_SEE).select_related("organisation")
+    found = seen.matching(words)
+    if agreement:
+        found = found.filter(agreement=agreement)
+    page = read_page(request, found, sorting(request, SORTS, "name"))
+    context = {
+        "page": page,
+        "rows": [(account, _role_label(request.user, account)) for account in page.rows],
+        "number": capped_count(found),
+        "words": words,
+        "agreement": agreement,
+        "agreements": [("", _("All types")), *Agreement.choices],
+        "is_filtered": bool(words or agreement),
+        "no_scope": _(
+            "You see an account as soon as one of its owners gives you a role on it or on one of its billing profiles. "
+            "Ask the person who told you about this portal, and name the address you signed in with: %(email)s."
+        )
+        % {"email": request.user.email},  # type: ignore[union-attr]
+    }
+    return render(request, "accounts/scopes.html", context)
+
+
+def _role_label(user: Any, account: BillingAccount) -> str:
+    """The highest role that the person holds on the account, or else on a profile in it."""
+    book = role_book(user)
+    roles = set(roles_on(user, account, book))
+    for profile, held in book.profiles.items():
+        if book.account_of_profile[profile] == account.pk:
+            roles |= held
+    return str(next((role.label for role in Role if role in roles), ""))
+
+
+# --- Properties and addresses ---------------------------------------------------------------------
+
+
+@requires(Action.ACCOUNT_VIEW, BillingAccount)
+def account_properties(request: HttpRequest, account: BillingAccount) -> HttpResponse:
+    """What the account is, its addresses and numbers, and who may change them (S0-7)."""
+    editors = {held.user_id: held.user for held in holders(Action.ACCOUNT_EDIT_SOLD_TO, account)}
+    context = {
+        "account": account,
+        "sold_to": printed_lines(account.sold_to.snapshot()),
+        "bill_to": printed_lines(account.bill_to.snapshot()) if account.bill_to else [],
+        "registration_label": registration_label(account.country.code),
+        "editors": list(editors.values()),
+        "editor_roles": [role.label for role in _roles_here(account, Action.ACCOUNT_EDIT_SOLD_TO)],
+        "changed": last_change(account.sold_to),
+    }
+    return render(request, "accounts/account_properties.html", context)
+
+
+@requires(Action.ACCOUNT_EDIT_SOLD_TO, BillingAccount)
+def account_addresses(request: HttpRequest, account: BillingAccount) -> HttpResponse:
+    """Change sold-to, tax numbers and, on online services, bill-to: all or nothing, from the next invoice on (S0-8)."""
+    tax_ids = may(request.user, Action.ACCOUNT_EDIT_TAX_IDS, account)
+    form = AccountAddressesForm(posted(request), account=account, may_edit_tax_ids=tax_ids)
+    if form.is_valid():
+        try:
+            changed = services.save_account_addresses(account, **form.values(), by=request.user)
+        except Refused as refusal:
+            if refusal.code == "changed_meanwhile":
+                return _conflict(request, account, form)
+            form.add_error(None, refusal)
+        else:
+            messages.success(request, _said_of_addresses() if changed else _("Nothing was changed."))
+            return redirect("account_properties", account.code)
+    context = {"account": account, "form": form, "month": Month.of(timezone.localdate())}
+    context["sold_to"] = printed_lines(account.sold_to.snapshot())
+    return render(request, "accounts/account_addresses.html", context)
+
+
+def _said_of_addresses() -> str:
+    return _("Saved. Invoices that are issued from now on carry it; issued ones keep what they have.")
+
+
+def _conflict(request: HttpRequest, account: BillingAccount, form: AccountAddressesForm) -> HttpResponse:
+    """What is stored beside what was typed; sending the page again saves the second over the first."""
+    stored = BillingAccount.objects.select_related("sold_to", "bill_to").get(pk=account.pk)
+    now = AccountAddressesForm(account=stored, may_edit_tax_ids=True)
+    typed = form.values_by_field()
+    rows = [
+        {"label": form.said(name), "theirs": now[name].value(), "yours": typed[name]}
+        for name in typed
+        if now[name].value() != typed[name]
+    ]
+    kept = [(name, now[name].value() if form[name].is_hidden else form[name].value()) for name in form.fields]
+    change = last_change(stored.sold_to)
+    context = {
+        "account": stored,
+        "rows": rows,
+        "kept": [(name, "on" if value is True else value) for name, value in kept if value not in (None, False)],
+        "changed_by": change.by if change else "",
+        "changed_at": change.at if change else None,
+        "href": reverse("account_addresses", args=[stored.code]),
+    }
+    return render(request, "accounts/account_conflict.html", context)
+
+
+def _roles_here(account: BillingAccount, action: Action) -> list[Role]:
+    """The roles of an account of this agreement that grant the action."""
+    own = {Role.ACCOUNT_ADMINISTRATOR} if account.is_online_services else {*Role} - {Role.ACCOUNT_ADMINISTRATOR}
+    return [role for role in roles_granting(action) if role in own]
+
+
+# --- Access control -------------------------------------------------------------------------------
+
+
+@requires(Action.ACCOUNT_VIEW_ROLES, BillingAccount)
+def account_access(request: HttpRequest, account: BillingAccount) -> HttpResponse:
+    """Who holds which role on the account, and who is invited (S4-12)."""
+    held = AccountRole.objects.filter(account=account).in_order().select_related("user", "assigned_by")
+    page = read_page(request, held, ["rank", "user__name", "pk"])
+    waiting = Invitation.objects.filter(account=account, status=InvitationStatus.PENDING)
+    context = {
+        "account": account,
+        "page": page,
+        "invitations": waiting.select_related("invited_by").order_by("email", "pk"),
+        "number": capped_count(held),
+        "today": timezone.localdate(),
+        "now": timezone.now(),
+    }
+    return render(request, "accounts/account_access.html", context)
+
+
+@requires(Action.ACCOUNT_ASSIGN_ROLES, BillingAccount)
+def account_role_new(request: HttpRequest, account: BillingAccount) -> HttpResponse:
+    """Give a role by e-mail: to a member of the organisation at once, to anybody else by invitation (S4-13)."""
+    form = AccountRoleForm(posted(request))
+    if form.is_valid():
+        try:
+            said = _give(account, form, by=request.user)
+        except Refused as refusal:
+            if refusal.code == "already_holds":
+                messages.info(request, str(refusal))
+                return redirect("account_access", account.code)
+            form.add_error(None, refusal)
+        else:
+            messages.success(request, said)
+            return redirect("account_access", account.code)
+    members = User.objects.filter(memberships__organisation=account.organisation_id, is_active=True)
+    context = {"account": account, "form": form, "members": members.order_by("name", "pk")[:MEMBERS_OFFERED]}
+    return render(request, "accounts/account_role_new.html", context)
+
+
+def _give(account: BillingAccount, form: AccountRoleForm, *, by: Any) -> str:
+    email, role, expires_on = (form.cleaned_data[name] for name in ("email", "role", "expires_on"))
+    person = services.person_in_organisation(account, email)
+    if person is None:
+        services.invite_to_account(account, email=email, role=role, expires_on=expires_on, by=by)
+        return _("%(email)s gets an invitation by e-mail.") % {"email": email}
+    services.assign_account_role(account, user=person, role=role, expires_on=expires_on, by=by)
+    return _("%(person)s is now: %(role)s.") % {"person": person, "role": role.label}
+
+
+@requires(Action.ACCOUNT_ASSIGN_ROLES, BillingAccount)
+def account_role_removal(request: HttpRequest, account: BillingAccount, role: int) -> HttpResponse:
+    """Say what taking a role away will mean, and do it (S4-14a)."""
+    held = get_object_or_404(AccountRole.objects.select_related("user", "account"), pk=role, account=account)
+    refusal = None
+    if request.method == "POST":
+        try:
+            services.remove_account_role(held, by=request.user)
+        except Refused as error:
+            refusal = error
+        else:
+            messages.success(request, _("%(person)s no longer has the role.") % {"person": held.user})
+            return redirect("scopes" if held.user == request.user else reverse("account_access", args=[account.code]))
+    context = {"account": account, "held": held, "refusal": refusal}
+    return render(request, "accounts/account_role_removal.html", context)
+
+
+@requires(Action.ACCOUNT_ASSIGN_ROLES, BillingAccount)
+def account_invitation_renewal(request: HttpRequest, account: BillingAccount, invitation: int) -> HttpResponse:
+    """Send an invitation again, with a new link."""
+    offer = get_object_or_404(Invitation.objects.select_related("account"), pk=invitation, account=account)
+    return _change_invitation(
+        request,
+        account,
+        offer,
+        services.renew_invitation,
+        "accounts/account_invitation_renewal.html",
+        _("%(email)s gets a new invitation. The one sent before no longer works."),
+    )
+
+
+@requires(Action.ACCOUNT_ASSIGN_ROLES, BillingAccount)
+def account_invitation_removal(request: HttpRequest, account: BillingAccount, invitation: int) -> HttpResponse:
+    """Take an invitation back."""
+    offer = get_object_or_404(Invitation.objects.select_related("account"), pk=invitation, account=account)
+    return _change_invitation(
+        request,
+        account,
+        offer,
+        services.revoke_invitation,
+        "accounts/account_invitation_removal.html",
+        _("The invitation of %(email)s no longer works."),
+    )
+
+
+def _change_invitation(
+    request: HttpRequest, account: BillingAccount, offer: Invitation, change: Any, template: str, said: str
+) -> HttpResponse:
+    refusal = None
+    if request.method == "POST":
+        try:
+            change(offer, by=request.user)
+        except Refused as error:
+            refusal = error
+        else:
+            messages.success(request, said % {"email": offer.email})
+            return redirect("account_access", account.code)
+    context = {"account": account, "invitation": offer, "refusal": refusal}
+    return render(request, template, context)
+
+
+# --- Coming in ------------------------------------------------------------------------------------
+
+
+@never_cache
+@login_not_required
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """The link of the mail: the token goes from the address into the session, and nothing is used up (T17, T22).
+
+    What is kept is the digest, so that the session store opens no door either.
+    """
+    request.session[INVITATION_KEY] = services.digest(token)
+    response = redirect("invitation_answer")
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@never_cache
+@login_not_required
+def invitation_answer(request: HttpRequest) -> HttpResponse:
+    """Take the offered role: as a new person, or signed in as the one it was sent to."""
+    offer = services.find_invitation(request.session.get(INVITATION_KEY, ""))
+    refusal = services.why_unusable(offer) if offer else None
+    if offer is None or refusal:
+        context = {"invitation": offer, "refusal": refusal}
+        return render(request, "accounts/invitation_unusable.html", context, status=410 if offer else 404)
+    if request.user.is_authenticated:
+        return _answer_signed_in(request, offer)
+    if services.person_with(offer.email) is not None:
+        return render(request, "accounts/invitation_sign_in.html", {"invitation": offer})
+    return _answer_new(request, offer)
+
+
+def _answer_signed_in(request: HttpRequest, offer: Invitation) -> HttpResponse:
+    is_other = request.user.email.lower() != offer.email.lower()  # type: ignore[union-attr]
+    refusal = None
+    if request.method == "POST":
+        try:
+            services.accept_invitation(offer, by=request.user)  # type: ignore[arg-type]
+        except Refused as error:
+            refusal = error
+        else:
+            return _come_in(request, offer)
+    context = {"invitation": offer, "is_other": is_other, "refusal": refusal}
+    return render(request, "accounts/invitation_accept.html", context)
+
+
+def _answer_new(request: HttpRequest, offer: Invitation) -> HttpResponse:
+    form = NewPersonForm(posted(request))
+    if form.is_valid():
+        try:
+            person = services.accept_as_new_person(offer, **form.cleaned_data)
+        except Refused as refusal:
+            form.add_error(None, refusal)
+        except ValidationError as error:
+            form.add_error("password", error)
+        else:
+            login(request, person)
+            return _come_in(request, offer)
+    return render(request, "accounts/invitation.html", {"invitation": offer, "form": form})
+
+
+def _come_in(request: HttpRequest, offer: Invitation) -> HttpResponse:
+    request.session.pop(INVITATION_KEY, None)
+    messages.success(request, _("Welcome to %(account)s") % {"account": offer.account})
+    return redirect("account_overview", offer.account.code)

@@ -1,0 +1,174 @@
+"""The PDF of an invoice against bare Typst on the same template, data and standards (PDF/A-3a with PDF/UA-1).
+
+Ours reads the invoice, words and formats it, asks the renderer's process, stores the file with its digest,
+and keeps the books of the job. The limit gets the words ready made, keeps its compiler and its fonts, and
+throws the bytes away. Then the same work in one worker process and in four at once.
+
+    python benchmarks/run.py pdf [--short] [--documents 100] [--pairs 5]
+
+`--short` is for CI: it fails on results, never on time.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import typst
+from common import compare, execute, expect, own_database, scalar
+from django.conf import settings
+from django.core.files.storage import default_storage
+from pypdf import PdfReader
+
+from core import jobs
+from core.testing import start_process
+from invoices.documents import worker
+from invoices.documents.render import request_of
+from invoices.documents.source import payload_of
+from invoices.models import Document, Invoice
+from invoices.tests.factories import InvoiceFactory
+from profiles.tests.factories import BillingProfileFactory
+
+LINES = (5, 40)
+PROCESSES = 4
+JOB = "invoices.make_documents"
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="pdf", description=__doc__.split("\n")[0])
+    parser.add_argument("--short", action="store_true", help="ten documents, one pair, one process")
+    parser.add_argument("--documents", type=int, default=100)
+    parser.add_argument("--pairs", type=int, default=5)
+    options = parser.parse_args(arguments)
+    documents, pairs = (10, 1) if options.short else (options.documents, options.pairs)
+    with tempfile.TemporaryDirectory() as media, own_database():
+        settings.MEDIA_ROOT = media
+        for lines in LINES:
+            measure(lines, documents, pairs)
+        if not options.short:
+            measure_processes(documents)
+
+
+def measure(lines: int, documents: int, pairs: int) -> None:
+    """Print how ours compares on invoices of that many lines."""
+    compiler = typst.Compiler(str(worker.TEMPLATE), root=str(worker.TEMPLATE.parent), font_paths=worker.fonts())
+    check(lines, compiler)
+    batches = [issue(lines, documents) for _ in range(pairs)]
+    # What the limit gets is made beforehand, and every document of it is another one too.
+    requests = iter([[request_for(invoice) for invoice in batch] for batch in batches])
+    to_make = iter(batches)
+    found = compare(
+        f"PDF of {lines} lines",
+        "documents",
+        lambda: make(next(to_make)),
+        lambda: [bare(compiler, request) for request in next(requests)],
+        pairs=pairs,
+    )
+    print(found.line(documents), flush=True)
+
+
+def measure_processes(documents: int) -> None:
+    """Print what four workers make at once, against one."""
+    rates = {}
+    for processes in (1, PROCESSES):
+        batch = issue(LINES[0], documents * processes)
+        release(batch)
+        rates[processes] = len(batch) / run_workers(processes)
+        expect("documents made", ready(batch), len(batch))
+    print(
+        f"PDFs: one process {rates[1]:,.0f}/s, {PROCESSES} processes {rates[PROCESSES]:,.0f}/s, "
+        f"{rates[PROCESSES] / rates[1]:.2f} times one",
+        flush=True,
+    )
+
+
+def check(lines: int, compiler: typst.Compiler) -> None:
+    """The document says what its invoice comes to, its file is the one its row knows, and the limit makes the same."""
+    [invoice] = issue(lines, 1)
+    make([invoice])
+    document = Document.objects.get(invoice=invoice)
+    with default_storage.open(document.file) as file:
+        pdf = file.read()
+    text = " ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).replace("\xa0", " ")
+    expect("digest of the file", hashlib.sha256(pdf).hexdigest(), document.sha256)
+    expect("number on the document", invoice.number in text, True)
+    total = scalar("SELECT total_minor FROM invoices_invoice WHERE id = %s", [invoice.pk])
+    expect("total on the document", f"€{total / 100:,.2f}" in text, True)
+    expect("the limit makes the same", bare(compiler, request_for(invoice)) == pdf, True)
+
+
+def issue(lines: int, documents: int) -> list[Invoice]:
+    """Issued invoices whose documents wait to be made, out of the job's sight until `release`."""
+    profile = BillingProfileFactory(name="Operations NL")
+    values = [
+        {"net_minor": 12_345 + 731 * number, "section": f"Section {number % 3}", "quantity": 3412 + number, "unit": "h"}
+        for number in range(lines)
+    ]
+    values.sort(key=lambda line: line["section"])
+    made = [InvoiceFactory(profile=profile, lines=values) for _ in range(documents)]
+    execute("UPDATE invoices_document SET status = 'failed' WHERE status = 'pending'")
+    return made
+
+
+def release(batch: list[Invoice]) -> None:
+    Document.objects.filter(invoice__in=batch).update(status="pending")
+
+
+def make(batch: list[Invoice]) -> None:
+    release(batch)
+    jobs.run_due(only=[JOB])
+    expect("documents made", ready(batch), len(batch))
+
+
+def ready(batch: list[Invoice]) -> int:
+    return Document.objects.filter(invoice__in=batch, status="ready").count()
+
+
+def request_for(invoice: Invoice) -> dict:
+    return json.loads(request_of(payload_of(invoice)))
+
+
+def bare(compiler: typst.Compiler, request: dict) -> bytes:
+    return compiler.compile(
+        format="pdf",
+        pdf_standards=worker.STANDARDS,
+        timestamp=request["timestamp"],
+        sys_inputs={"data": request["data"], "logo": request["logo"]},
+    )
+
+
+def run_workers(processes: int) -> float:
+    """Seconds from the word go until the last of them finds nothing due; each has made one PDF to warm up."""
+    go = Path(settings.MEDIA_ROOT) / "go"
+    started = [start_process("-c", _WORKER, JOB, str(go), MEDIA_ROOT=settings.MEDIA_ROOT) for _ in range(processes)]
+    for process in started:
+        expect("worker says", process.stdout.readline().strip(), "ready")
+    began = perf_counter()
+    go.touch()
+    for process in started:
+        expect("worker says", process.stdout.readline().strip(), "done")
+    seconds = perf_counter() - began
+    for process in started:
+        process.communicate()
+    go.unlink()
+    return seconds
+
+
+_WORKER = """
+import pathlib, sys, time, django
+django.setup()
+from core import jobs
+from invoices.documents.render import render_invoice
+from invoices.documents.source import payload_of
+from invoices.models import Invoice
+jobs.registry()
+render_invoice(payload_of(Invoice.objects.exclude(status="draft").first()))
+print("ready", flush=True)
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.01)
+jobs.run_due(only=[sys.argv[1]])
+print("done", flush=True)
+"""

@@ -1,0 +1,11 @@
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class PortalConfig(AppConfig):
+    name = "billing_portal"
+    label = "portal"
+
+    def ready(self) -> None:
+        import_module("billing_portal.checks")

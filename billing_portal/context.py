@@ -1,0 +1,107 @@
+"""What every page needs to draw its frame, computed only when a template asks for it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from billing_portal.forms import OWN_NAMES
+from billing_portal.navigation import Group, Item, account_menu, address, side
+from core import policy
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """The context processor: one name, `shell`."""
+    return {"shell": Shell(request)}
+
+
+class Shell:
+    """The frame of one page: whose it is, which account is in hand, where the person stands."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.account = getattr(request, "billing_account", None)
+
+    @property
+    def name(self) -> str:
+        return settings.PORTAL_NAME or _("Billing portal")
+
+    @property
+    def language(self) -> str:
+        return get_language() or settings.LANGUAGE_CODE
+
+    @property
+    def other_languages(self) -> list[tuple[str, str]]:
+        """The languages that the page is not in, each in its own words."""
+        return [(code, name) for code, name in OWN_NAMES if code != self.language]
+
+    @property
+    def color_mode(self) -> str:
+        return getattr(self.request, "color_mode", "auto")
+
+    @property
+    def theme(self) -> str:
+        """What the server draws; under "auto" a script turns it dark before the first paint."""
+        return "dark" if self.color_mode == "dark" else "light"
+
+    @property
+    def path(self) -> str:
+        return self.request.get_full_path() if self.request.method == "GET" else self.request.path
+
+    @property
+    def query(self) -> str:
+        return self.request.GET.get("q", "") if self.request.path.startswith("/search/") else ""
+
+    @property
+    def panel_frame(self) -> str:
+        """Which layout a panel gets: a fragment at the right where htmx asks for one, else a page."""
+        htmx = getattr(self.request, "htmx", None)
+        return "layouts/_panel_docked.html" if htmx and htmx.target == "panel" else "layouts/_panel_page.html"
+
+    @property
+    def error_frame(self) -> str:
+        """Where an error is told: in the frame, or on the plain page of who is not signed in."""
+        return "layouts/_error_page.html" if self.person else "layouts/_error_plain.html"
+
+    @property
+    def person(self) -> str:
+        user = getattr(self.request, "user", None)
+        return str(user) if user is not None and user.is_authenticated else ""
+
+    @property
+    def account_name(self) -> str:
+        return str(self.account)
+
+    @property
+    def account_url(self) -> str:
+        return address("account_overview", self.account)
+
+    @cached_property
+    def role_label(self) -> str:
+        """The person's highest role on the account, or else on a profile in it."""
+        account, book = self.account, policy.role_book(self.request.user)
+        if account is None:
+            return ""
+        roles = policy.roles_on(self.request.user, account, book)
+        for profile, held in book.profiles.items():
+            if book.account_of_profile[profile] == account.pk:
+                roles |= held
+        return str(next((role.label for role in policy.Role if role in roles), ""))
+
+    @cached_property
+    def navigation(self) -> list[Group]:
+        counts = {"invoices": getattr(self.request, "late_count", 0)}
+        return side(self.request.user, self.account, self.request.path, counts)
+
+    @property
+    def account_menu(self) -> Iterable[Item]:
+        return account_menu()
+
+    @property
+    def alerts(self) -> int | None:
+        """How many rows the to-do list of home has; None where the view has not counted them."""
+        return getattr(self.request, "todo_count", None)

@@ -1,0 +1,327 @@
+"""The demo world: two customers and a year of their billing, made by the services that people use.
+
+Everything is made on the day on which it would have happened, month by month, by moving the clock of
+this process. Nothing is random; on the same day the same world comes out.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import time_machine
+from django.utils import timezone
+
+from accounts.models import (
+    AccountRole,
+    Agreement,
+    BillingAccount,
+    Invitation,
+    Organisation,
+    OrganisationMember,
+    OrganisationRole,
+    Seller,
+    User,
+)
+from accounts.services import accept_as_new_person, accept_invitation, assign_account_role, create_customer
+from billing_portal.demo.catalogue import PRODUCTS, SELLER
+from billing_portal.demo.people import ALFA, BETA, PASSWORD, PEOPLE, Person
+from billing_portal.demo.usage import usage_file
+from core.history import acting
+from core.jobs import run_due
+from core.periods import Month, months_between
+from core.policy import Role
+from invoices.models import Invoice
+from invoices.services.charge_import import import_charges
+from invoices.services.run import run_billing
+from payments.gateways.sandbox import api as sandbox
+from payments.models import PaymentMethod
+from payments.services.cards import finish_card_setup, start_card_setup
+from payments.services.pay import pay_invoices
+from profiles.models import BillingProfile
+from profiles.services.profiles import create_profile, set_email_preference
+from profiles.services.roles import assign_profile_role
+from subscriptions.models import Price, Product, Subscription, Term
+from subscriptions.services import purchase_product
+
+INVOICE_DAY, PAYING_DAY = 5, 18
+# Numbers of the sandbox: one that is always good, one whose bank says that there is too little money.
+GOOD, DECLINING = "4242424242424242", "4000000000010001"
+PRODUCTION = "Production"
+
+Say = Callable[[str], object]
+
+
+@dataclass
+class World:
+    """What has been made so far, by the names the story uses."""
+
+    today: date
+    say: Say
+    people: dict[str, User] = field(default_factory=dict)
+    profiles: dict[str, BillingProfile] = field(default_factory=dict)
+    cards: dict[int, PaymentMethod] = field(default_factory=dict)
+
+    @property
+    def last_month(self) -> Month:
+        """The latest month whose invoice day has come."""
+        month = Month.of(self.today).previous
+        return month if self.today.day >= INVOICE_DAY else month.previous
+
+    @property
+    def first_month(self) -> Month:
+        return self.last_month.plus(-11)
+
+
+def make_world(say: Say) -> None:
+    """Make everything, in a database that holds nothing but the marker."""
+    world = World(timezone.localdate(), say)
+    with clock_at(world.first_month.first):
+        say("The vendor and what it sells")
+        _vendor(world)
+        say("Alfa Logistiek and Beta Bouw")
+        _alfa(world)
+        _beta(world)
+        run_due()
+    for month in months_between(world.first_month, world.last_month):
+        say(f"Billing {month}")
+        _bill(world, month)
+    run_due()
+
+
+@contextmanager
+def clock_at(day: date, hour: int = 9) -> Iterator[None]:
+    """Inside, it is that hour (UTC) of that day, and the clock goes on ticking."""
+    with time_machine.travel(datetime.combine(day, time(hour), UTC), tick=True):
+        yield
+
+
+def _vendor(world: World) -> None:
+    with acting(None, "demo.made"):
+        Seller.objects.create(**SELLER)
+        for values in PRODUCTS:
+            product = Product.objects.create(**{name: value for name, value in values.items() if name != "prices"})
+            for term, amount in values["prices"].items():
+                Price.objects.create(
+                    product=product,
+                    currency="EUR",
+                    term=term,
+                    unit_price=Decimal(amount),
+                    valid_from=world.first_month.previous.first,
+                )
+        staff = _person("finance@vendor.example")
+        world.people[staff.email] = User.objects.create_superuser(staff.email, PASSWORD, name=staff.name)
+
+
+def _alfa(world: World) -> None:
+    account = _customer(
+        world,
+        ALFA,
+        ALFA,
+        Agreement.CUSTOMER_AGREEMENT,
+        "marieke@alfa.example",
+        {"line1": "Waalhaven Zuidzijde 21", "postal_code": "3089 JH", "city": "Rotterdam", "phone": "+31 10 428 50 00"},
+        vat_id="NL000099998B57",
+        registration_number="24381907",
+    )
+    marieke = world.people["marieke@alfa.example"]
+    for name in ("sanne", "lars", "noor", "daan", "tom", "fatima"):
+        _join(world, f"{name}@alfa.example", account.organisation)
+    _give(world, account, "sanne@alfa.example", Role.ACCOUNT_CONTRIBUTOR)
+    _give(world, account, "lars@alfa.example", Role.ACCOUNT_READER)
+    for name, po_number in (("Operations NL", "PO-2026-0417"), ("Warehouse Rotterdam", ""), ("IT & Data", "")):
+        profile = create_profile(account, name=name, po_number=po_number, by=marieke)
+        set_email_preference(profile, sends_invoices=True, attaches_pdf=name != "IT & Data", by=marieke)
+        world.profiles[name] = profile
+    for profile_name, email, role in (
+        ("IT & Data", "noor@alfa.example", Role.PROFILE_OWNER),
+        ("Warehouse Rotterdam", "daan@alfa.example", Role.PROFILE_CONTRIBUTOR),
+        ("Operations NL", "tom@alfa.example", Role.INVOICE_MANAGER),
+        ("Operations NL", "fatima@alfa.example", Role.PROFILE_READER),
+    ):
+        assign_profile_role(world.profiles[profile_name], user=world.people[email], role=role, by=marieke)
+    this_month = Month.of(world.today)
+    _card(world, world.profiles["Operations NL"], GOOD, this_month.plus(30), "sanne@alfa.example")
+    _card(world, world.profiles["Warehouse Rotterdam"], GOOD, this_month, "daan@alfa.example")
+    _card(world, world.profiles["IT & Data"], GOOD, this_month.plus(20), "noor@alfa.example")
+    for profile_name, code, quantity in (
+        ("Operations NL", "wms-professional", 48),
+        ("Operations NL", "scanner-link", 4),
+        ("Operations NL", "support-standard", 1),
+        ("Warehouse Rotterdam", "wms-professional", 22),
+        ("Warehouse Rotterdam", "backup", 12),
+        ("IT & Data", "office", 38),
+        ("IT & Data", "backup", 5),
+    ):
+        _buy(world, account, code, quantity, "sanne@alfa.example", world.profiles[profile_name])
+    _meter(account, world.profiles["Operations NL"])
+
+
+def _beta(world: World) -> None:
+    address = {"line1": "Energieweg 8", "postal_code": "7041 AC", "city": "'s-Heerenberg", "phone": "+31 314 66 12 34"}
+    facts = {"vat_id": "NL000099998B57", "registration_number": "09112233"}
+    account = _customer(world, BETA, BETA, Agreement.ONLINE_SERVICES, "inge@beta.example", address, **facts)
+    for code, quantity in (("office", 9), ("backup", 2)):
+        profile = _buy(world, account, code, quantity, "inge@beta.example")
+        _card(world, profile, GOOD, Month.of(world.today).plus(18), "inge@beta.example")
+    organisation = account.organisation
+    for name in ("bas", "eva", "niemand"):
+        _join(world, f"{name}@beta.example", organisation)
+    for name, role in (("bas", Role.USER_ADMINISTRATOR), ("eva", Role.ORGANISATION_ADMINISTRATOR)):
+        with acting(None, "demo.made"):
+            OrganisationRole.objects.create(
+                organisation=organisation, user=world.people[f"{name}@beta.example"], role=role
+            )
+    projects = _customer(
+        world, organisation, "Beta Bouw Projecten B.V.", Agreement.CUSTOMER_AGREEMENT, "inge@beta.example", address
+    )
+    profile = _buy(world, projects, "support-standard", 1, "inge@beta.example")
+    _card(world, profile, GOOD, Month.of(world.today).plus(18), "inge@beta.example")
+
+
+def _customer(
+    world: World,
+    organisation: Organisation | str,
+    name: str,
+    agreement: Agreement,
+    owner: str,
+    address: Mapping[str, str],
+    **facts: str,
+) -> BillingAccount:
+    """Staff make the customer; the owner follows the link in the mail."""
+    person = _person(owner)
+    account = create_customer(
+        organisation=organisation,
+        name=name,
+        agreement=agreement,
+        country="NL",
+        sold_to={"company_name": name, "contact_name": person.name, "email": person.email, **address},
+        owner_email=owner,
+        language="nl",
+        by=None,
+        **facts,
+    )
+    invitation = Invitation.objects.get(account=account)
+    if owner in world.people:
+        accept_invitation(invitation, by=world.people[owner])
+    else:
+        world.people[owner] = accept_as_new_person(invitation, name=person.name, password=PASSWORD)
+        _choose_language(world.people[owner], person.language)
+    return account
+
+
+def _person(email: str) -> Person:
+    return next(person for person in PEOPLE if person.email == email)
+
+
+def _join(world: World, email: str, organisation: Organisation) -> None:
+    """Somebody who has been in the organisation for long."""
+    person = _person(email)
+    with acting(None, "demo.made"):
+        user = User.objects.create_user(email, PASSWORD, name=person.name, language=person.language)
+        OrganisationMember.objects.create(organisation=organisation, user=user)
+    world.people[email] = user
+
+
+def _choose_language(user: User, language: str) -> None:
+    with acting(user, "preferences.changed"):
+        User.objects.filter(pk=user.pk).update(language=language)
+    user.refresh_from_db()
+
+
+def _give(world: World, account: BillingAccount, email: str, role: Role) -> None:
+    owner = AccountRole.objects.select_related("user").get(account=account, role=Role.ACCOUNT_OWNER).user
+    assign_account_role(account, user=world.people[email], role=role, by=owner)
+
+
+def _card(world: World, profile: BillingProfile, number: str, expires: Month, email: str) -> None:
+    """Somebody enters a card on the gateway's own page, and the profile pays with it from then on."""
+    user = world.people[email]
+    setup, address = start_card_setup(profile.account, profile=profile, default_for=[profile], by=user)
+    sandbox.enter_card(
+        address.rstrip("/").rpartition("/")[2],
+        number=number,
+        expiry_year=expires.year,
+        expiry_month=expires.number,
+        holder=user.name,
+    )
+    finish_card_setup(setup)
+    setup.refresh_from_db()
+    if setup.method is None:
+        raise RuntimeError(f"the card of {profile} was not taken: {setup.status}")
+    world.cards[profile.pk] = setup.method
+
+
+def _buy(
+    world: World,
+    account: BillingAccount,
+    code: str,
+    quantity: int,
+    email: str,
+    profile: BillingProfile | None = None,
+) -> BillingProfile:
+    purchase = purchase_product(
+        account,
+        price=Price.objects.get(product__code=code, term=Term.MONTHLY, currency=account.currency),
+        quantity=quantity,
+        profile=profile,
+        by=world.people[email],
+        on=timezone.localdate(),
+        request_key=f"demo-{account.pk}-{profile.pk if profile else 0}-{code}"[:32],
+    )
+    return purchase.profile
+
+
+def _meter(account: BillingAccount, profile: BillingProfile) -> None:
+    """A subscription whose charges come from outside, known there by other names."""
+    with acting(None, "demo.made"):
+        BillingAccount.objects.filter(pk=account.pk).update(external_id="alfa-logistiek")
+        Subscription.objects.create(
+            account=account,
+            profile=profile,
+            external_id="alfa-production",
+            name=PRODUCTION,
+            currency=account.currency,
+            started_on=timezone.localdate(),
+        )
+
+
+def _bill(world: World, month: Month) -> None:
+    """One month: usage comes in, invoices go out, and most of them are paid."""
+    day = month.next.first + timedelta(days=INVOICE_DAY - 1)
+    with clock_at(day, hour=6):
+        _import_usage(world, month)
+        run_billing(month, on=day)
+        run_due()
+    paid_on = day + timedelta(days=PAYING_DAY - INVOICE_DAY)
+    if paid_on > world.today:
+        return
+    with clock_at(paid_on):
+        for invoice in Invoice.objects.open().filter(issue_date=day).select_related("profile").order_by("pk"):
+            _pay(world, invoice, month)
+        run_due()
+
+
+def _import_usage(world: World, month: Month) -> None:
+    age = (month.year - world.first_month.year) * 12 + month.number - world.first_month.number
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"usage-{month}.csv"
+        file.write_text(usage_file("alfa-logistiek", ALFA, "alfa-production", month, age, Decimal(1)))
+        import_charges(file)
+
+
+def _pay(world: World, invoice: Invoice, month: Month) -> None:
+    """Everybody pays, but Alfa's latest month waits; the warehouse forgot the one before, and the new card of
+    IT & Data was declined for it."""
+    name, payers = invoice.profile.name, {"Operations NL": "tom", "Warehouse Rotterdam": "daan", "IT & Data": "noor"}
+    email = f"{payers[name]}@alfa.example" if name in payers else "inge@beta.example"
+    is_latest, is_before = month == world.last_month, month == world.last_month.previous
+    if name in payers and (is_latest or (is_before and name == "Warehouse Rotterdam")):
+        return
+    if is_before and name == "IT & Data":
+        _card(world, invoice.profile, DECLINING, Month.of(world.today).plus(20), email)
+    card = world.cards[invoice.profile_id]
+    pay_invoices([invoice], method=card, by=world.people[email], request_key=f"demo-{invoice.number}")

@@ -1,0 +1,372 @@
+"""What must hold in the data whatever happened, each as one statement that finds the rows where it does not.
+
+The database holds most of these by constraint or trigger; here they are asked again, of a live database,
+so that a restore, a migration or a hand at the console cannot break one unseen. The numbers are those of
+the quality page of the design.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
+from django.utils import timezone
+from iso4217 import Currency
+
+from core.money import exponent
+from invoices.documents.archive import FOLDER
+
+SHOWN = 20
+ORPHANED_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """`sql` selects one text per violation and nothing where all is well."""
+
+    id: str
+    statement: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Violation:
+    invariant: str
+    statement: str
+    detail: str
+
+
+def _exponents() -> str:
+    """How many decimals each currency has, as rows of SQL."""
+    known = [each.code for each in Currency if each.exponent is not None]
+    return ", ".join(f"('{code}', {exponent(code)})" for code in known)
+
+
+INVARIANTS = (
+    Invariant(
+        "I1",
+        "What the ledger says a customer owes on an invoice is what the invoice says",
+        """
+        WITH ledger AS (
+            SELECT invoice_id,
+                   sum(CASE WHEN debit = 'receivable' THEN amount_minor
+                            WHEN credit = 'receivable' THEN -amount_minor ELSE 0 END) AS owed
+            FROM invoices_posting WHERE invoice_id IS NOT NULL GROUP BY invoice_id)
+        SELECT coalesce(i.number, i.code) || ': the ledger has ' || coalesce(l.owed, 0)
+        FROM invoices_invoice i LEFT JOIN ledger l ON l.invoice_id = i.id
+        WHERE i.status <> 'draft' AND i.status <> 'void'
+          AND coalesce(l.owed, 0) <> CASE i.kind
+              WHEN 'invoice' THEN i.total_minor - i.settled_minor ELSE i.settled_minor - i.total_minor END
+        """,
+    ),
+    Invariant(
+        "I2",
+        "The lines of an invoice add up to its net",
+        """
+        SELECT coalesce(i.number, i.code) || ': lines ' || coalesce(sum(l.net_minor), 0) || ', net ' || i.net_minor
+        FROM invoices_invoice i LEFT JOIN invoices_invoiceline l ON l.invoice_id = i.id
+        WHERE i.status <> 'draft'
+        GROUP BY i.id HAVING abs(coalesce(sum(l.net_minor), 0)) <> i.net_minor
+        """,
+    ),
+    Invariant(
+        "I3",
+        "VAT is the rate of each group on the group's sum, rounded once, half up",
+        """
+        SELECT coalesce(i.number, i.code) || ': ' || g.category || ' ' || g.rate
+        FROM invoices_vatgroup g JOIN invoices_invoice i ON i.id = g.invoice_id
+        LEFT JOIN LATERAL (
+            SELECT sum(l.net_minor) AS net FROM invoices_invoiceline l
+            WHERE l.invoice_id = i.id AND l.vat_category = g.category AND l.vat_rate = g.rate) lines ON true
+        WHERE i.status <> 'draft'
+          AND (g.vat_minor <> round(g.base_minor * g.rate / 100) OR abs(coalesce(lines.net, 0)) <> abs(g.base_minor))
+        UNION ALL
+        SELECT coalesce(i.number, i.code) || ': VAT of the groups ' || coalesce(sum(g.vat_minor), 0)
+        FROM invoices_invoice i LEFT JOIN invoices_vatgroup g ON g.invoice_id = i.id
+        WHERE i.status <> 'draft' GROUP BY i.id HAVING abs(coalesce(sum(g.vat_minor), 0)) <> i.vat_minor
+        """,
+    ),
+    Invariant(
+        "I4",
+        "Net and VAT make the total; no amount is below zero",
+        """
+        SELECT coalesce(number, code) FROM invoices_invoice
+        WHERE total_minor <> net_minor + vat_minor OR least(net_minor, vat_minor, total_minor, prepaid_minor) < 0
+           OR settled_minor < 0 OR settled_minor > total_minor - prepaid_minor
+        """,
+    ),
+    Invariant(
+        "I6",
+        "Every issued document has a number and dates, and no draft has one",
+        """
+        SELECT coalesce(number, code) FROM invoices_invoice
+        WHERE (status = 'draft') <> (number IS NULL)
+           OR (status <> 'draft' AND (issue_date IS NULL OR due_date IS NULL OR due_date < issue_date))
+        """,
+    ),
+    Invariant(
+        "I7",
+        "The months of a profile follow each other, and each has one invoice at most, of its own dates",
+        """
+        SELECT p.name || ': nothing for the month before ' || b.month
+        FROM invoices_billingperiod b JOIN profiles_billingprofile p ON p.id = b.profile_id
+        WHERE b.month > (SELECT min(month) FROM invoices_billingperiod WHERE profile_id = b.profile_id)
+          AND NOT EXISTS (SELECT 1 FROM invoices_billingperiod x WHERE x.profile_id = b.profile_id
+                          AND x.month = (b.month - interval '1 month')::date)
+        UNION ALL
+        SELECT coalesce(i.number, i.code) || ': its dates are not those of its period'
+        FROM invoices_invoice i JOIN invoices_billingperiod b ON b.id = i.period_id
+        WHERE i.profile_id <> b.profile_id OR i.period_start <> b.month
+           OR i.period_end <> (b.month + interval '1 month - 1 day')::date
+        UNION ALL
+        SELECT p.name || ': ' || b.month || ' was billed ' || count(*) || ' times'
+        FROM invoices_billingperiod b JOIN profiles_billingprofile p ON p.id = b.profile_id
+        GROUP BY p.id, b.month HAVING count(*) > 1
+        UNION ALL
+        SELECT 'draft ' || code || ': holds a period and was never issued'
+        FROM invoices_invoice WHERE status = 'draft' AND period_id IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "I8",
+        "A series runs from 1 without a gap or a double, and its dates do not run backwards",
+        """
+        WITH taken AS (
+            SELECT kind, number, issue_date FROM invoices_invoice WHERE number IS NOT NULL
+            UNION ALL
+            SELECT 'receipt', receipt_number, NULL FROM payments_payment WHERE receipt_number IS NOT NULL),
+        numbered AS (
+            SELECT kind, number, issue_date,
+                   CASE WHEN number ~ '[0-9]{9}$' THEN right(number, 9)::bigint ELSE 0 END AS place,
+                   lag(issue_date) OVER (PARTITION BY kind ORDER BY right(number, 9)) AS date_before,
+                   row_number() OVER (PARTITION BY kind ORDER BY right(number, 9)) AS rank
+            FROM taken)
+        SELECT kind || ': ' || number || ' stands at place ' || rank FROM numbered WHERE place <> rank
+        UNION ALL
+        SELECT kind || ': ' || number || ' is older than the one before' FROM numbered WHERE issue_date < date_before
+        UNION ALL
+        SELECT s.kind || ': the next number is ' || s.next_number || ' after ' || coalesce(max(n.place), 0)
+        FROM invoices_numberseries s LEFT JOIN numbered n ON n.kind = s.kind
+        GROUP BY s.kind, s.next_number HAVING s.next_number <> coalesce(max(n.place), 0) + 1
+        UNION ALL
+        SELECT i.number || ': no document or no dispatch' FROM invoices_invoice i
+        WHERE i.number IS NOT NULL
+          AND (NOT EXISTS (SELECT 1 FROM invoices_document d WHERE d.invoice_id = i.id)
+               OR NOT EXISTS (SELECT 1 FROM invoices_dispatch d WHERE d.invoice_id = i.id))
+        """,
+    ),
+    Invariant(
+        "I9",
+        "Every issued invoice names both parties in full; one with reverse charge has both VAT ids and no VAT",
+        """
+        SELECT i.number FROM invoices_invoice i
+        WHERE i.status <> 'draft' AND (
+            '' IN (coalesce(i.seller->>'legal_name', ''), coalesce(i.seller->>'vat_id', ''),
+                   coalesce(i.seller->>'line1', ''), coalesce(i.seller->>'city', ''),
+                   coalesce(i.sold_to->>'company_name', ''), coalesce(i.sold_to->>'line1', ''),
+                   coalesce(i.sold_to->>'city', ''), coalesce(i.sold_to->>'country', ''))
+            OR EXISTS (SELECT 1 FROM invoices_vatgroup g WHERE g.invoice_id = i.id AND g.category = 'AE'
+                       AND (g.vat_minor <> 0 OR i.customer_vat_id = '')))
+        """,
+    ),
+    Invariant(
+        "I10",
+        "A payment is allocated for what it is, in its own account and currency, and no invoice takes more than it is",
+        """
+        SELECT 'payment ' || p.code FROM payments_payment p JOIN payments_allocation a ON a.payment_id = p.id
+        GROUP BY p.id HAVING sum(a.amount_minor) <> p.amount_minor
+        UNION ALL
+        SELECT 'payment ' || p.code || ' on ' || coalesce(i.number, i.code)
+        FROM payments_allocation a JOIN payments_payment p ON p.id = a.payment_id
+        JOIN invoices_invoice i ON i.id = a.invoice_id
+        WHERE p.account_id <> i.account_id OR p.currency <> i.currency
+        UNION ALL
+        SELECT coalesce(i.number, i.code) || ': payments settle ' || sum(a.amount_minor)
+        FROM invoices_invoice i JOIN payments_allocation a ON a.invoice_id = i.id AND a.status = 'settled'
+        GROUP BY i.id HAVING sum(a.amount_minor) > i.total_minor - i.prepaid_minor
+        """,
+    ),
+    Invariant(
+        "I11",
+        "An invoice is paid when nothing is owed on it, and only then",
+        """
+        SELECT coalesce(number, code) || ': ' || status || ' with ' || amount_due_minor || ' due' FROM invoices_invoice
+        WHERE (status = 'paid' AND kind = 'invoice' AND amount_due_minor <> 0)
+           OR (status = 'due' AND amount_due_minor <= 0)
+        """,
+    ),
+    Invariant(
+        "I12",
+        "At most one attempt whose outcome is open holds an invoice, and only such an attempt does",
+        """
+        SELECT coalesce(i.number, i.code) || ': ' || count(*) || ' open attempts'
+        FROM payments_allocation a JOIN invoices_invoice i ON i.id = a.invoice_id
+        WHERE a.status = 'held' GROUP BY i.id HAVING count(*) > 1
+        UNION ALL
+        SELECT 'payment ' || p.code || ': ' || p.status || ' but ' || a.status
+        FROM payments_allocation a JOIN payments_payment p ON p.id = a.payment_id
+        WHERE (a.status = 'held') <> (p.status IN ('created', 'requires_action', 'processing', 'unknown'))
+           OR (p.status IN ('failed', 'cancelled') AND a.status <> 'released')
+        """,
+    ),
+    Invariant(
+        "I15",
+        "Every payment that succeeded is in the ledger once, with its amount, and has a receipt",
+        """
+        SELECT 'payment ' || p.code || ': posted ' || coalesce(sum(l.amount_minor), 0)
+        FROM payments_payment p
+        LEFT JOIN invoices_posting l ON l.reference = 'payment:' || p.code AND l.credit = 'receivable'
+        WHERE p.status IN ('succeeded', 'partially_refunded', 'refunded', 'charged_back')
+        GROUP BY p.id HAVING coalesce(sum(l.amount_minor), 0) <> p.amount_minor
+        UNION ALL
+        SELECT 'payment ' || code || ': no receipt' FROM payments_payment
+        WHERE status = 'succeeded' AND receipt_number IS NULL
+        """,
+    ),
+    Invariant(
+        "I20",
+        "Every open account has somebody who owns it, or an invitation to; online services has one administrator",
+        """
+        SELECT a.name || ': nobody' FROM accounts_billingaccount a
+        WHERE a.status <> 'closed'
+          AND NOT EXISTS (SELECT 1 FROM accounts_accountrole r JOIN accounts_user u ON u.id = r.user_id
+                          WHERE r.account_id = a.id AND u.is_active AND r.expires_on IS NULL
+                            AND r.role IN ('account_owner', 'account_administrator'))
+          AND NOT EXISTS (SELECT 1 FROM accounts_invitation i WHERE i.account_id = a.id AND i.status <> 'accepted'
+                            AND i.role IN ('account_owner', 'account_administrator'))
+        UNION ALL
+        SELECT a.name || ': ' || count(*) || ' administrators' FROM accounts_billingaccount a
+        JOIN accounts_accountrole r ON r.account_id = a.id AND r.role = 'account_administrator'
+        GROUP BY a.id HAVING count(*) > 1 OR a.agreement <> 'online_services'
+        """,
+    ),
+    Invariant(
+        "I21",
+        "What hangs on a profile hangs on the account of that profile",
+        """
+        SELECT 'invoice ' || coalesce(i.number, i.code) FROM invoices_invoice i
+        JOIN profiles_billingprofile p ON p.id = i.profile_id WHERE p.account_id <> i.account_id
+        UNION ALL
+        SELECT 'subscription ' || s.code FROM subscriptions_subscription s
+        JOIN profiles_billingprofile p ON p.id = s.profile_id WHERE p.account_id <> s.account_id
+        UNION ALL
+        SELECT 'payment ' || x.code FROM payments_payment x
+        JOIN profiles_billingprofile p ON p.id = x.profile_id WHERE p.account_id <> x.account_id
+        UNION ALL
+        SELECT 'payment method ' || m.code FROM payments_paymentmethod m
+        JOIN profiles_billingprofile p ON p.id = m.profile_id WHERE p.account_id <> m.account_id
+        UNION ALL
+        SELECT 'charge ' || c.id FROM invoices_charge c
+        JOIN subscriptions_subscription s ON s.id = c.subscription_id WHERE s.account_id <> c.account_id
+        """,
+    ),
+    Invariant(
+        "I25",
+        "A dispatched invoice has one delivery per address, each with its own message",
+        """
+        SELECT coalesce(i.number, i.code) || ': not sent although it has deliveries'
+        FROM invoices_dispatch d JOIN invoices_invoice i ON i.id = d.invoice_id
+        WHERE d.status <> 'expanded' AND EXISTS (SELECT 1 FROM invoices_delivery x WHERE x.invoice_id = i.id)
+        UNION ALL
+        SELECT coalesce(i.number, i.code) || ': ' || lower(v.email) || ' twice'
+        FROM invoices_delivery v JOIN invoices_invoice i ON i.id = v.invoice_id
+        GROUP BY i.id, lower(v.email) HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "I28",
+        "A document that is ready names its file, digest and size",
+        """
+        SELECT coalesce(i.number, i.code) FROM invoices_document d JOIN invoices_invoice i ON i.id = d.invoice_id
+        WHERE d.status = 'ready' AND (d.file = '' OR length(d.sha256) <> 64 OR coalesce(d.size_bytes, 0) = 0)
+        """,
+    ),
+    Invariant(
+        "I31",
+        "A term and a one-off are billed once, and an account is billed in its own currency",
+        """
+        SELECT s.code || ': the term from ' || l.term_start || ' was billed ' || count(*) || ' times'
+        FROM invoices_invoiceline l JOIN subscriptions_subscription s ON s.id = l.subscription_id
+        WHERE l.term_start IS NOT NULL GROUP BY s.id, l.term_start HAVING count(*) > 1
+        UNION ALL
+        SELECT p.code || ': this one-off was billed ' || count(*) || ' times'
+        FROM invoices_invoiceline l JOIN subscriptions_purchase p ON p.id = l.purchase_id
+        GROUP BY p.id HAVING count(*) > 1
+        UNION ALL
+        SELECT coalesce(i.number, i.code) || ': ' || i.currency || ', not ' || p.currency
+        FROM invoices_invoice i JOIN profiles_billingprofile p ON p.id = i.profile_id WHERE i.currency <> p.currency
+        """,
+    ),
+    Invariant(
+        "I32",
+        "A charge is on one line of its own account's invoice at most, and lines agree with their charges",
+        f"""
+        SELECT 'charge ' || c.id FROM invoices_charge c JOIN invoices_invoiceline l ON l.id = c.line_id
+        JOIN invoices_invoice i ON i.id = l.invoice_id
+        WHERE i.account_id <> c.account_id OR l.subscription_id <> c.subscription_id OR i.currency <> c.currency
+        UNION ALL
+        SELECT i.number || ', line ' || l.position || ': ' || l.net_minor || ', its charges ' || sum(c.cost)
+        FROM invoices_charge c JOIN invoices_invoiceline l ON l.id = c.line_id
+        JOIN invoices_invoice i ON i.id = l.invoice_id AND i.status <> 'draft'
+        JOIN (VALUES {_exponents()}) AS known (currency, exponent) ON known.currency = i.currency
+        GROUP BY i.id, l.id, known.exponent
+        HAVING round(sum(c.cost) * 10 ^ known.exponent::numeric)
+            <> l.net_minor * CASE i.kind WHEN 'invoice' THEN 1 ELSE -1 END
+        """,  # noqa: S608 codes of ISO 4217
+    ),
+)
+
+
+def find_violations(*, files: bool = False) -> Iterator[Violation]:
+    """Every violation, from one read-only snapshot; at most SHOWN and a count per invariant.
+
+    With `files`, every stored document is read and its digest compared as well (I28).
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not connection.savepoint_ids:  # the snapshot of a test is its own transaction
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        for invariant in INVARIANTS:
+            cursor.execute(invariant.sql)
+            yield from _described(invariant, cursor.fetchall())
+        if files:
+            cursor.execute("SELECT file, sha256, size_bytes FROM invoices_document WHERE status = 'ready'")
+            documents = cursor.fetchall()
+            for name, sha256, size in documents:
+                if (wrong := _wrong_file(name, sha256, size)) is not None:
+                    yield Violation("I28", "Every document has its file, with its digest and size", wrong)
+            for orphan in _orphans({name for name, _sha256, _size in documents}):
+                yield Violation("I28", "Every file older than a day belongs to a document", orphan)
+
+
+def _described(invariant: Invariant, rows: list[Any]) -> Iterator[Violation]:
+    for row in rows[:SHOWN]:
+        yield Violation(invariant.id, invariant.statement, str(row[0]))
+    if len(rows) > SHOWN:
+        yield Violation(invariant.id, invariant.statement, f"and {len(rows) - SHOWN} more")
+
+
+def _wrong_file(name: str, sha256: str, size: int) -> str | None:
+    try:
+        with default_storage.open(name) as file:
+            content = file.read()
+    except OSError as error:
+        return f"{name}: {error.strerror or error}"
+    if len(content) != size or hashlib.sha256(content).hexdigest() != sha256:
+        return f"{name}: not what was stored"
+    return None
+
+
+def _orphans(known: set[str], folder: str = FOLDER) -> Iterator[str]:
+    """Stored files that no document names; a young one may belong to a document that is just being made."""
+    try:
+        folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in (f"{folder}/{file}" for file in files):
+        if name not in known and default_storage.get_modified_time(name) < timezone.now() - ORPHANED_AFTER:
+            yield name
+    for below in folders:
+        yield from _orphans(known, f"{folder}/{below}")

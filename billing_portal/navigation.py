@@ -1,0 +1,132 @@
+"""The left navigation as data: what stands where, for the scope in hand (domain §4).
+
+An item is shown to a person who may do its action somewhere in the account. Pages without a scope carry
+no action.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from core import policy
+from core.policy import Action
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page of the portal: its icon, its name, the name of its route, and the right to see it."""
+
+    icon: str
+    label: str | Promise
+    route: str
+    action: Action | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """An entry as it is drawn. `current` is "page" on that page itself, "true" on a page below it."""
+
+    icon: str
+    label: str | Promise
+    href: str
+    current: str = ""
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Group:
+    label: str | Promise
+    items: tuple[Item, ...]
+
+
+IN_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
+    (
+        "",
+        (
+            Entry("home", _("Home"), "home"),
+            Entry("organisation", _("Overview"), "account_overview", Action.ACCOUNT_SEE),
+            Entry("key", _("Access control (IAM)"), "account_access", Action.ACCOUNT_VIEW_ROLES),
+        ),
+    ),
+    (
+        _("Billing"),
+        (
+            Entry("document", _("Invoices"), "invoices", Action.INVOICE_VIEW),
+            Entry("swap", _("Payments"), "payments", Action.INVOICE_VIEW),
+            Entry("card", _("Payment methods"), "payment_methods", Action.METHOD_VIEW),
+            Entry("layers", _("Billing profiles"), "profiles", Action.PROFILE_VIEW),
+            Entry("box", _("Subscriptions"), "subscriptions", Action.SUBSCRIPTION_VIEW),
+        ),
+    ),
+    (_("Settings"), (Entry("sliders", _("Properties"), "account_properties", Action.ACCOUNT_VIEW),)),
+    ("", (Entry("help", _("Help + support"), "help"),)),
+)
+
+WITHOUT_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
+    (
+        "",
+        (
+            Entry("home", _("Home"), "home"),
+            Entry("layers", _("Billing scopes"), "scopes"),
+        ),
+    ),
+    (_("Yourself"), (Entry("sliders", _("Preferences"), "preferences"),)),
+    ("", (Entry("help", _("Help + support"), "help"),)),
+)
+
+ACCOUNT_MENU: tuple[Entry, ...] = (
+    Entry("sliders", _("Preferences"), "preferences"),
+    Entry("key", _("Change password"), "account_change_password"),
+    Entry("layers", _("Switch scope"), "scopes"),
+)
+
+# An online-services account keeps a profile per subscription and never shows one (architecture §3).
+_ONLY_WITH_PROFILES = frozenset({"profiles"})
+
+
+def side(user: Any, account: Any, path: str, counts: Mapping[str, int]) -> list[Group]:
+    """The groups of the side navigation. `counts` maps the name of a route to the number beside it."""
+    groups = []
+    for label, entries in IN_ACCOUNT if account else WITHOUT_ACCOUNT:
+        shown = [entry for entry in entries if _is_shown(entry, user, account)]
+        if shown:
+            groups.append(Group(label, tuple(_items(shown, account, path, counts))))
+    return groups
+
+
+def account_menu() -> list[Item]:
+    return [Item(entry.icon, entry.label, href) for entry in ACCOUNT_MENU if (href := address(entry.route))]
+
+
+def address(route: str, account: Any = None) -> str:
+    """Where that page is, for the account when it belongs to one; empty where it is not routed."""
+    try:
+        return reverse(route, kwargs={"code": account.code} if account else None)
+    except NoReverseMatch:
+        return ""
+
+
+def _is_shown(entry: Entry, user: Any, account: Any) -> bool:
+    if entry.action is None:
+        return True
+    if entry.route in _ONLY_WITH_PROFILES and account.is_online_services:
+        return False
+    return policy.may_somewhere(user, entry.action, account)
+
+
+def _items(entries: Iterable[Entry], account: Any, path: str, counts: Mapping[str, int]) -> Iterable[Item]:
+    for entry in entries:
+        href = address(entry.route, account if entry.action else None)
+        if href:
+            yield Item(entry.icon, entry.label, href, _current(entry, href, path), counts.get(entry.route, 0))
+
+
+def _current(entry: Entry, href: str, path: str) -> str:
+    if path == href:
+        return "page"
+    below = path.startswith(href) and entry.route not in {"home", "account_overview"}
+    return "true" if below else ""

@@ -1,0 +1,220 @@
+"""Every page there is, in every state that changes how it looks: the addresses that the sweep opens."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import AccountRole, Invitation, User
+from accounts.services import digest
+from accounts.tests.factories import (
+    AccountRoleFactory,
+    BillingAccountFactory,
+    OrganisationFactory,
+    OrganisationMemberFactory,
+    OrganisationRoleFactory,
+    UserFactory,
+)
+from core.periods import Month
+from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
+from invoices.models import Invoice
+from invoices.tests.factories import InvoiceFactory
+from payments.models import CardSetup
+from payments.tests.factories import PaymentFactory, PaymentMethodFactory
+from profiles.models import BillingProfile
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
+from subscriptions.tests.factories import PriceFactory, SubscriptionFactory
+
+# A name that does not fit on a phone, with nowhere to break it.
+LONG = "Hottentottententententoonstellingsmakersopleidingsprogramma Noord-Oost-Nederland B.V."
+PAYMENT_STATES = ("created", "processing", "requires_action", "unknown", "succeeded", "failed", "cancelled")
+
+
+@dataclass
+class Pages:
+    """The people, and for each route the addresses with the person who may do most there."""
+
+    people: dict[str, User] = field(default_factory=dict)
+    addresses: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, actor: str, name: str, *args: Any, query: str = "") -> None:
+        """`actor` opens the route `name`."""
+        self.addresses.append((actor, name, reverse(name, args=args) + query))
+
+
+def make_pages() -> Pages:
+    """Two accounts, one of each agreement, with something of everything; and one with nothing."""
+    pages = Pages()
+    today = timezone.localdate()
+    organisation = OrganisationFactory(name="Alfa Logistiek")
+    owner = UserFactory(name="Marieke de Vries", email="marieke@alfa.example")
+    account = BillingAccountFactory(name="Alfa Logistiek B.V.", organisation=organisation, owner=owner)
+    profile = BillingProfileFactory(
+        account=account, name="Operations NL", po_number="PO-2026-0417", sends_invoices=True
+    )
+    long_one = BillingProfileFactory(account=account, name=LONG, po_number="P" * 50)
+    _people(pages, account, profile, owner)
+    _account_pages(pages, account)
+    for each in (profile, long_one, BillingProfileFactory(account=account, name="Closed", status="closed")):
+        _profile_pages(pages, each)
+    _subscription_pages(pages, account, profile)
+    _invoice_pages(pages, profile, today)
+    _online_pages(pages, organisation)
+    _empty_pages(pages)
+    for name in ("home", "help", "preferences", "scopes"):
+        pages.add("owner", name)
+    for query in ("", "?q=op", "?q=nothingofthekind"):
+        pages.add("owner", "search", query=query)
+    return pages
+
+
+def _people(pages: Pages, account: Any, profile: BillingProfile, owner: User) -> None:
+    pages.people["owner"] = owner
+    for role in ACCOUNT_ROLES[1:]:
+        user = UserFactory(name=f"Somebody with a rather long name, {role.label}")
+        AccountRoleFactory(account=account, user=user, role=role, assigned_by=owner)
+        pages.people[role] = user
+    for role in PROFILE_ROLES:
+        pages.people[role] = ProfileRoleFactory(profile=profile, role=role, user=UserFactory(), assigned_by=owner).user
+    for role in (Role.USER_ADMINISTRATOR, Role.ORGANISATION_ADMINISTRATOR):
+        user = OrganisationMemberFactory(organisation=account.organisation, user=UserFactory()).user
+        pages.people[role] = OrganisationRoleFactory(organisation=account.organisation, user=user, role=role).user
+    pages.people["nobody"] = UserFactory(name="Pim Kuipers")
+    pages.people["staff"] = UserFactory(name="Joris Postma", staff=True)
+
+
+def _account_pages(pages: Pages, account: Any) -> None:
+    invitation = Invitation.objects.create(
+        account=account,
+        email="new@alfa.example",
+        role=Role.ACCOUNT_READER,
+        token_digest=digest(uuid.uuid4().hex),
+        expires_at=timezone.now() + timedelta(days=7),
+        language="en",
+    )
+    held = AccountRole.objects.filter(account=account, role=Role.ACCOUNT_READER).get()
+    last = AccountRole.objects.filter(account=account, role=Role.ACCOUNT_OWNER).get()
+    for name in ("account_overview", "account_properties", "account_addresses", "account_access", "account_role_new"):
+        pages.add("owner", name, account.code)
+    for role in (held, last):
+        pages.add("owner", "account_role_removal", account.code, role.pk)
+    for name in ("account_invitation_renewal", "account_invitation_removal"):
+        pages.add("owner", name, account.code, invitation.pk)
+    for name in ("profiles", "profile_new", "invoice_email_preference", "payment_methods", "card_new"):
+        pages.add("owner", name, account.code)
+    pages.add("owner", "profiles", account.code, query="?q=nothing")
+
+
+def _profile_pages(pages: Pages, profile: BillingProfile) -> None:
+    for name in (
+        "profile",
+        "profile_edit",
+        "profile_email_preference",
+        "profile_permissions",
+        "profile_role_new",
+        "profile_payment_methods",
+        "profile_card_new",
+        "profile_default_method",
+    ):
+        pages.add("owner", name, profile.code)
+    for held in profile.roles.all():
+        pages.add("owner", "profile_role_removal", profile.code, held.pk)
+        pages.add("owner", "profile_permissions", profile.code, query=f"?why={held.user_id}")
+
+
+def _subscription_pages(pages: Pages, account: Any, profile: BillingProfile) -> None:
+    price = PriceFactory(product__name="Office licence", product__name_nl="Office-licentie")
+    subscription = SubscriptionFactory(profile=profile, price=price)
+    pages.add("owner", "subscriptions", account.code)
+    pages.add("owner", "subscriptions", account.code, query="?q=nothing")
+    pages.add("owner", "subscription", subscription.code)
+    pages.add("owner", "purchase", account.code)
+    pages.add("owner", "purchase_order", account.code, price.pk)
+    pages.add("owner", "purchase_order", account.code, price.pk, query=f"?quantity=3&profile={profile.code}")
+
+
+def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
+    account = profile.account
+    for specimen, until in (("visa", "2099-12-31"), ("mastercard", today + timedelta(days=10)), ("amex", "2020-01-31")):
+        card = PaymentMethodFactory(profile=profile, specimen=specimen, valid_until=until)
+        pages.add("owner", "method_removal", card.code)
+    current = PaymentMethodFactory(profile=profile, default_for=[profile])
+    pages.add("owner", "method_removal", current.code)
+    first = Month.of(today).plus(-len(PAYMENT_STATES) - 4)
+    invoices = [InvoiceFactory(profile=profile, month=first.plus(each)) for each in range(len(PAYMENT_STATES) + 3)]
+    for invoice, state in zip(invoices, PAYMENT_STATES, strict=False):
+        more = {"action_url": "/sandbox/checks/none/"} if state == "requires_action" else {}
+        payment = PaymentFactory(invoices=[invoice], method=current, status=state, **more)
+        pages.add("owner", "payment", payment.code)
+        pages.add("owner", "payment_return", payment.code)
+        if payment.receipt_number:
+            pages.add("owner", "payment_receipt", payment.code)
+    invoices.append(InvoiceFactory(profile=profile, kind="credit_note", month=first.plus(len(invoices))))
+    for invoice in invoices:
+        pages.add("owner", "invoice", invoice.code)
+        pages.add("owner", "invoice_payment", invoice.code)
+    pages.add("owner", "invoice_pdf", invoices[-1].code)
+    for query in ("", "?status=past_due", "?status=paid", "?number=NONE"):
+        pages.add("owner", "invoices", account.code, query=query)
+        pages.add("owner", "payments", account.code, query=query)
+    setup = CardSetup.objects.create(
+        account=account, profile=profile, gateway="sandbox", idempotency_key=uuid.uuid4().hex, status="cancelled"
+    )
+    pages.add("owner", "card_setup_return", setup.code)
+
+
+def _online_pages(pages: Pages, organisation: Any) -> None:
+    administrator = UserFactory(name="Inge Smit")
+    account = BillingAccountFactory(
+        name=LONG, organisation=organisation, online_services=True, owner=administrator, status="active"
+    )
+    pages.people[Role.ACCOUNT_ADMINISTRATOR] = administrator
+    profile = SubscriptionProfileFactory(account=account)
+    subscription = SubscriptionFactory(profile=profile)
+    PaymentMethodFactory(account=account, default_for=[profile])
+    invoice = InvoiceFactory(profile=profile)
+    actor = Role.ACCOUNT_ADMINISTRATOR
+    for name in (
+        "account_overview",
+        "account_properties",
+        "account_addresses",
+        "account_access",
+        "account_role_new",
+        "profiles",
+        "payment_methods",
+        "card_new",
+        "subscriptions",
+        "purchase",
+        "invoices",
+        "payments",
+    ):
+        pages.add(actor, name, account.code)
+    for name in ("subscription", "subscription_method", "subscription_card_new"):
+        pages.add(actor, name, subscription.code)
+    pages.add(actor, "subscription_email_preference", subscription.code)
+    pages.add(actor, "invoice", invoice.code)
+    pages.add(actor, "invoice_payment", invoice.code)
+
+
+def _empty_pages(pages: Pages) -> None:
+    """An account that was just made, somebody who sees none, and an address that leads nowhere."""
+    newcomer = UserFactory(name="New Owner")
+    account = BillingAccountFactory(name="Just made B.V.", owner=newcomer)
+    pages.people["newcomer"] = newcomer
+    for name in (
+        "account_overview",
+        "profiles",
+        "payment_methods",
+        "subscriptions",
+        "purchase",
+        "invoices",
+        "payments",
+    ):
+        pages.add("newcomer", name, account.code)
+    for name in ("home", "scopes", "search"):
+        pages.add("nobody", name)
+    pages.add("nobody", "account_overview", account.code)
+    pages.add(Role.ACCOUNT_READER, "profile_new", Invoice.objects.first().account.code)  # type: ignore[union-attr]

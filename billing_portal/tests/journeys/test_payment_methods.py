@@ -1,0 +1,130 @@
+"""Step 4 of the thread: a card is entered on the gateway's own page, and a profile pays with it from then on."""
+
+import pytest
+
+from accounts.tests.factories import BillingAccountFactory, UserFactory
+from payments.gateways.sandbox.cards import SPECIMENS
+from payments.models import PaymentMethod, ProfileMethods
+from payments.tests.factories import PaymentMethodFactory
+from profiles.tests.factories import BillingProfileFactory
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def marieke():
+    return UserFactory(name="Marieke de Vries", email="marieke@alfa.example")
+
+
+@pytest.fixture
+def profile(marieke):
+    account = BillingAccountFactory(name="Alfa Logistiek B.V.", owner=marieke)
+    return BillingProfileFactory(account=account, name="Operations NL")
+
+
+def test_S3_6_a_card_is_added_on_the_gateways_page_and_pays_from_then_on(person, marieke, profile, mailbox):
+    owner = person(marieke)
+    owner.opens(f"/billing-profiles/{profile.code}/payment-methods/")
+    owner.sees("No default yet")
+    owner.looks()
+    asks_for_a_card(owner, "Operations NL")
+
+    enters_a_card(owner, "4242 4242 4242 4241")  # one digit off: nobody's card, and not ours to keep
+    owner.sees("This test gateway takes only the numbers below. What you typed was not kept.")
+    owner.looks()
+    enters_a_card(owner, SPECIMENS["visa"].shown)
+    owner.sees("Default payment method")
+    owner.sees("4242")
+    owner.looks()
+
+    card = PaymentMethod.objects.get()
+    assert (card.brand, card.last4, card.profile) == ("visa", "4242", profile)
+    assert ProfileMethods.objects.get(profile=profile).default == card
+    assert "4242" in str(mailbox(marieke.email))
+
+
+def test_S3_17_a_refused_card_is_not_added_and_the_page_says_what_helps(person, marieke, profile):
+    owner = person(marieke)
+    owner.opens(f"/billing-profiles/{profile.code}/payment-methods/")
+    asks_for_a_card(owner, "Operations NL")
+    enters_a_card(owner, SPECIMENS["never"].shown)
+    owner.sees("refused by the bank")
+    owner.sees("Ask your bank why it refused: we are not told more than this.")
+    owner.looks()
+    assert not PaymentMethod.objects.exists()
+
+
+def test_S3_7_a_bank_that_asks_is_answered_before_the_card_is_kept(person, marieke, profile):
+    owner = person(marieke)
+    owner.opens(f"/billing-profiles/{profile.code}/payment-methods/")
+    asks_for_a_card(owner, "Operations NL")
+    enters_a_card(owner, SPECIMENS["checked_once"].shown)
+    owner.reads("Check by your bank")
+    owner.looks()
+    owner.presses("Confirm")
+    owner.sees("Default payment method")
+    owner.sees(SPECIMENS["checked_once"].last4)
+    assert PaymentMethod.objects.get().last4 == SPECIMENS["checked_once"].last4
+
+
+def test_S3_23_another_card_becomes_the_default_and_the_old_one_goes(person, marieke, profile):
+    old = PaymentMethodFactory(profile=profile, default_for=[profile])
+    new = PaymentMethodFactory(profile=profile, specimen="mastercard")
+    owner = person(marieke)
+    owner.opens(f"/billing-profiles/{profile.code}/payment-methods/")
+    owner.follows("Make %(method)s the default", method=said(owner, new))
+    owner.reads("Replace default")
+    owner.looks()
+    owner.picks(said(owner, new))
+    owner.presses("Use this one")
+    owner.sees("%(method)s is now the default of %(profile)s.", method=said(owner, new), profile="Operations NL")
+    owner.looks()
+    assert ProfileMethods.objects.get(profile=profile).default == new
+
+    owner.follows("Remove %(method)s", method=said(owner, old))
+    owner.sees("The payment provider forgets the card. It cannot be charged any more.")
+    owner.looks()
+    owner.presses("Remove card")
+    owner.sees("%(method)s was removed.", method=said(owner, old))
+    assert [method.pk for method in PaymentMethod.objects.kept()] == [new.pk]
+
+
+def test_S3_15_a_card_in_use_lists_what_stands_in_the_way(person, marieke, profile):
+    card = PaymentMethodFactory(profile=profile, default_for=[profile])
+    PaymentMethodFactory(profile=profile, specimen="mastercard")
+    owner = person(marieke)
+    owner.opens(profile.account.get_absolute_url())
+    owner.follows("Payment methods")
+    owner.reads("Payment methods")
+    owner.looks()
+    owner.follows("Remove %(method)s", method=said(owner, card))
+    owner.reads("What stands in the way")
+    owner.sees("Operations NL")
+    owner.looks()
+    card.refresh_from_db()
+    assert card.is_kept
+
+
+def asks_for_a_card(somebody, profile: str) -> None:
+    """The panel says what will happen, and leads to the gateway."""
+    somebody.follows("Add")
+    somebody.reads("Add a card")
+    somebody.ticks("Use this card as the default of %(profile)s", profile=profile)
+    somebody.looks()
+    somebody.presses("Continue to the payment provider")
+    somebody.reads("Test cards")
+    somebody.looks()
+
+
+def enters_a_card(somebody, number: str) -> None:
+    somebody.types("Card number", number)
+    somebody.types("Expiry date (MM/YY)", "12/49")
+    somebody.types("Security code", "123")
+    somebody.types("Name on card", "M. de Vries")
+    somebody.presses("Add this card")
+
+
+def said(somebody, method: PaymentMethod) -> str:
+    """The name of a card as this person's page has it."""
+    with somebody.speaking():
+        return str(method)

@@ -1,0 +1,80 @@
+"""Every page in a real browser: accessible in light and dark, no wider than a phone, and quiet."""
+
+import pytest
+
+from billing_portal.checks import routes
+from billing_portal.tests.journeys.sweep import Pages, make_pages
+
+# Routes that no page comes of: they take a POST, or they are a file.
+WITHOUT_A_PAGE = {
+    "delivery_resend",
+    "payment_cancellation",
+    "profile_permissions_export",
+}
+LOOKS = [("en", "light"), ("nl", "dark")]
+EVERY_LOOK = [(language, color) for language in ("en", "nl") for color in ("light", "dark")]
+PARTS = 4
+
+
+@pytest.mark.django_db
+def test_the_sweep_opens_every_guarded_route():
+    guarded = {pattern.name for _route, pattern in routes() if hasattr(pattern.callback, "requirement")}
+    swept = {name for _actor, name, _address in make_pages().addresses}
+    assert guarded - WITHOUT_A_PAGE == swept
+    assert not WITHOUT_A_PAGE & swept
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(("language", "color"), LOOKS)
+def test_Q6_each_page_as_its_most_able_person(visit, language, color, part):
+    pages = make_pages()
+    faults = _faults(visit, pages, pages.addresses[part::PARTS], language, color)
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.long(sample=0)
+@pytest.mark.parametrize(
+    "actor",
+    [
+        "owner",
+        "account_contributor",
+        "account_reader",
+        "profile_owner",
+        "profile_contributor",
+        "profile_reader",
+        "invoice_manager",
+        "account_administrator",
+        "user_administrator",
+        "organisation_administrator",
+        "nobody",
+        "staff",
+    ],
+)
+@pytest.mark.parametrize(("language", "color"), EVERY_LOOK)
+def test_Q6_each_page_as_each_role(visit, language, color, actor):
+    """Also what somebody sees who may not: the page that says no is a page."""
+    pages = make_pages()
+    addresses = [(actor, name, address) for _actor, name, address in pages.addresses]
+    faults = _faults(visit, pages, addresses, language, color)
+    assert not faults, "\n".join(faults)
+
+
+def _faults(visit, pages: Pages, addresses: list[tuple[str, str, str]], language: str, color: str) -> list[str]:
+    """What is wrong, page by page, so that one broken page does not hide the next."""
+    windows, wrong = {}, []
+    for actor, name, address in addresses:
+        if actor not in windows:
+            windows[actor] = visit(pages.people[actor], language=language, color=color)
+        window = windows[actor]
+        window.open(address)
+        window.page.evaluate("document.querySelectorAll('details').forEach(node => (node.open = true))")
+        try:
+            window.check()
+        except AssertionError as fault:
+            wrong.append(f"{name} {address} as {actor}: {fault}")
+            window.trouble.clear()
+    return wrong

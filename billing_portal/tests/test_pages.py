@@ -1,0 +1,163 @@
+"""Home, overview, search and help: what waits for whom, and what each person finds."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
+from billing_portal import todo
+from core.policy import Role
+from invoices.tests.factories import InvoiceFactory
+from payments.tests.factories import PaymentMethodFactory
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def owner():
+    return UserFactory(name="Marieke de Vries")
+
+
+@pytest.fixture
+def account(owner):
+    return BillingAccountFactory(name="Alfa Logistiek B.V.", owner=owner)
+
+
+def signed_in(user):
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def overdue_invoice(profile, **values):
+    today = timezone.localdate()
+    return InvoiceFactory(profile=profile, issue_date=today - timedelta(days=60), **values)
+
+
+def titles(user, account):
+    return [task.title for task in todo.tasks(user, account, timezone.localdate())]
+
+
+def test_S0_18_home_with_one_account_is_its_overview(owner, account):
+    response = signed_in(owner).get(reverse("home"))
+    assert (response.status_code, response.url) == (302, account.get_absolute_url())
+
+
+def test_S0_18_home_with_two_accounts_lists_what_waits_in_each(owner, account):
+    BillingAccountFactory(name="Alfa Vastgoed B.V.", owner=owner)
+    text = signed_in(owner).get(reverse("home")).content.decode()
+    assert text.count("You are the only owner of this account") == 2
+
+
+def test_P21_home_without_any_account_says_why():
+    text = signed_in(UserFactory()).get(reverse("home")).content.decode()
+    assert "No billing account is yours to see yet" in text
+
+
+def test_the_only_owner_is_told_and_two_are_not(owner, account):
+    assert titles(owner, account) == ["You are the only owner of this account"]
+    AccountRoleFactory(account=account, role=Role.ACCOUNT_OWNER)
+    assert titles(owner, account) == []
+
+
+def test_P2_an_overdue_invoice_is_first_and_leads_to_paying(owner, account):
+    invoice = overdue_invoice(BillingProfileFactory(account=account))
+    first = todo.tasks(owner, account, timezone.localdate())[0]
+    assert first.title == f"{invoice.number} is past due"
+    assert (first.href, first.amount, first.tone) == (
+        reverse("invoice_payment", args=[invoice.code]),
+        invoice.amount_due,
+        "danger",
+    )
+
+
+def test_two_overdue_invoices_are_one_row_with_their_sum(owner, account):
+    profile = BillingProfileFactory(account=account)
+    both = [overdue_invoice(profile), overdue_invoice(profile)]
+    first = todo.tasks(owner, account, timezone.localdate())[0]
+    assert first.title == "2 invoices are past due"
+    assert first.amount == both[0].amount_due + both[1].amount_due
+
+
+def test_a_reader_has_nothing_to_do_about_an_overdue_invoice(account):
+    overdue_invoice(BillingProfileFactory(account=account))
+    reader = AccountRoleFactory(account=account, role=Role.ACCOUNT_READER).user
+    assert titles(reader, account) == []
+
+
+def test_T01_what_waits_on_a_sibling_profile_is_not_told(account):
+    own, sibling = BillingProfileFactory(account=account), BillingProfileFactory(account=account)
+    overdue_invoice(sibling)
+    manager = ProfileRoleFactory(profile=own, role=Role.INVOICE_MANAGER).user
+    assert titles(manager, account) == []
+
+
+def test_an_expired_default_card_is_told_to_who_can_replace_it(owner, account):
+    profile = BillingProfileFactory(account=account)
+    yesterday = timezone.localdate() - timedelta(days=1)
+    PaymentMethodFactory(account=account, default_for=[profile], valid_until=yesterday)
+    assert any(title.endswith("has expired") for title in titles(owner, account))
+    manager = ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user
+    assert titles(manager, account) == []
+
+
+def test_the_overview_asks_the_same_number_of_statements_whatever_its_rows(owner, account, django_assert_num_queries):
+    client, address = signed_in(owner), account.get_absolute_url()
+    profile = BillingProfileFactory(account=account)
+    overdue_invoice(profile)
+    overdue_invoice(profile)
+    with django_assert_num_queries(STATEMENTS):
+        client.get(address)
+    for _ in range(3):
+        overdue_invoice(profile)
+    with django_assert_num_queries(STATEMENTS):
+        client.get(address)
+
+
+STATEMENTS = 14
+
+
+def test_the_overview_shows_what_is_due_and_how_late(owner, account):
+    profile = BillingProfileFactory(account=account)
+    overdue_invoice(profile, lines=[10_000])
+    text = signed_in(owner).get(account.get_absolute_url()).content.decode()
+    assert text.count("€121.00") >= 2
+    assert "8–30 days late" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [("invo", "Invoices"), ("fact", "Invoices"), ("betaalm", "Payment methods"), ("Bills &", "Invoices")],
+)
+def test_S0_6_pages_are_found_by_their_english_and_dutch_names(owner, account, words, page):
+    text = signed_in(owner).get(reverse("search"), {"q": words}).content.decode()
+    assert f"<b>{page}</b>" in text
+
+
+def test_S0_6_search_finds_what_the_person_may_see_and_nothing_else(owner, account):
+    profile = BillingProfileFactory(account=account, name="Warehouse Rotterdam")
+    foreign = BillingProfileFactory(name="Warehouse Antwerpen")
+    mine, theirs = InvoiceFactory(profile=profile), InvoiceFactory(profile=foreign)
+    text = signed_in(owner).get(reverse("search"), {"q": "ware"}).content.decode()
+    assert "Warehouse Rotterdam" in text
+    assert "Warehouse Antwerpen" not in text
+    numbers = signed_in(owner).get(reverse("search"), {"q": mine.number[:4]}).content.decode()
+    assert mine.number in numbers
+    assert theirs.number not in numbers
+
+
+@pytest.mark.parametrize("words", ["", " ", "%", "_", "\x00", "x" * 5000, "'; --", "<b>"])
+def test_PR14_any_words_may_be_searched_for(owner, account, words):
+    response = signed_in(owner).get(reverse("search"), {"q": words})
+    assert response.status_code == 200
+    assert "<b></b>" not in response.content.decode()
+
+
+def test_P12_help_says_who_may_do_what(owner, account):
+    text = signed_in(owner).get(reverse("help")).content.decode()
+    assert "Pay invoices" in text
+    assert "Your bank refused the payment without saying why." in text

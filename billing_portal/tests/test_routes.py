@@ -1,0 +1,152 @@
+"""Who gets which answer at which address: every route of the URLconf, for every actor, at every position (Q1, Q2).
+
+The oracle is the table of rights and the roles of the cast, written down by hand in `world.py`; it asks
+neither `may` nor `allowing`.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.template.backends.django import Template
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import BillingAccount
+from billing_portal.checks import THIRD_PARTY, is_guarded, routes
+from billing_portal.tests.world import Place, World, make_world
+from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement
+from invoices.models import Invoice
+from invoices.tests.factories import InvoiceFactory
+from payments.models import CardSetup, Payment, PaymentMethod
+from payments.tests.factories import PaymentFactory, PaymentMethodFactory
+from profiles.models import BillingProfile
+from subscriptions.models import Subscription
+from subscriptions.tests.factories import SubscriptionFactory
+
+# One row of each model at a place. A guarded route whose model is missing here fails the test.
+SAMPLES: dict[type, Callable[[Place], Any]] = {
+    BillingAccount: lambda place: place.account,
+    BillingProfile: lambda place: place.profile,
+    Subscription: lambda place: SubscriptionFactory(profile=place.profile),
+    Invoice: lambda place: InvoiceFactory(profile=place.profile),
+    PaymentMethod: lambda place: PaymentMethodFactory(account=place.account, profile=place.profile),
+    Payment: lambda place: PaymentFactory(invoices=[InvoiceFactory(profile=place.profile)]),
+    CardSetup: lambda place: CardSetup.objects.create(
+        account=place.account, profile=place.profile, gateway="sandbox", idempotency_key=uuid.uuid4().hex
+    ),
+}
+
+# Pages that everybody may open, each with the reason. The list is short and read by people.
+OPEN = {
+    "invitation": "the holder of the link is nobody yet",
+    "invitation_answer": "the second step of the same, with the token in the session",
+    "language": "a choice of language before signing in",
+    "gateway_webhook": "gateways sign what they send instead of signing in",
+    "healthz": "asked by the load balancer",
+    "readyz": "asked by the load balancer",
+}
+
+GUARDED = [(route, pattern) for route, pattern in routes() if hasattr(pattern.callback, "requirement")]
+WITH_OBJECT = [(route, pattern) for route, pattern in GUARDED if pattern.callback.requirement.model]
+
+
+def test_Q2_every_route_is_guarded_or_on_the_short_list():
+    unguarded = {pattern.name for _route, pattern in routes() if not hasattr(pattern.callback, "requirement")}
+    sandbox = {name for name in unguarded if name.startswith("sandbox_")}
+    assert unguarded - sandbox == set(OPEN) & unguarded
+    assert len(OPEN) <= 15
+
+
+def test_Q2_a_route_without_a_guard_is_refused():
+    assert not is_guarded(lambda request: None)
+
+
+def test_Q2_every_guarded_model_has_a_sample():
+    assert {pattern.callback.requirement.model for _route, pattern in WITH_OBJECT} <= set(SAMPLES)
+
+
+@pytest.fixture
+def unrendered(monkeypatch):
+    """Pages without their text: what they say is tested elsewhere, and here it would cost minutes."""
+    monkeypatch.setattr(Template, "render", lambda self, context=None, request=None: "")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", [pattern.name for _route, pattern in GUARDED])
+def test_Q1_route_answers_each_actor_as_the_table_says(name, unrendered):
+    world = make_world()
+    pattern = next(pattern for _route, pattern in GUARDED if pattern.name == name)
+    requirement: Requirement = pattern.callback.requirement
+    samples = _samples(world, requirement)
+    wrong = []
+    for actor, user in world.actors.items():
+        browser = Client()
+        if user:
+            browser.force_login(user)
+        for position, obj in samples.items():
+            wanted = _wanted(world, requirement, actor, position)
+            for method in ("get", "post"):
+                before = transaction.savepoint()
+                response = getattr(browser, method)(_address(pattern, obj))
+                transaction.savepoint_rollback(before)
+                if not _agrees(response, wanted, has_child=len(pattern.pattern.converters) > 1):
+                    wrong.append((actor, position, method, response.status_code, wanted))
+    assert wrong == []
+
+
+def test_the_third_party_list_gives_reasons():
+    assert all(len(reason) > 20 for reason in THIRD_PARTY.values())
+
+
+def _samples(world: World, requirement: Requirement) -> dict[str, Any]:
+    if requirement.model is None:
+        return {"own": None}
+    make = SAMPLES[requirement.model]
+    return {position: make(place) for position, place in world.places.items()}
+
+
+def _address(pattern: Any, obj: Any) -> str:
+    parameters = {name: 999999 for name in pattern.pattern.converters if name != "code"}
+    if obj is not None:
+        parameters["code"] = obj.code
+    return reverse(pattern.name, kwargs=parameters)
+
+
+def _wanted(world: World, requirement: Requirement, actor: str, position: str) -> str:
+    """sign in, hidden (404), forbidden (403) or open."""
+    if actor == "anonymous":
+        return "sign in"
+    if requirement.model is None:
+        return "open"
+    if requirement.model is BillingProfile and position == "online_services":
+        return "hidden"  # the profile of a subscription is never shown as one
+    roles = world.roles.get((actor, position), set())
+    below = world.below.get((actor, position), set())
+    is_account = requirement.model is BillingAccount
+    if is_account:
+        roles = roles - set(PROFILE_ROLES)  # nothing flows upward
+    sees = roles & GRANTS[requirement.model.POLICY.view]
+    if is_account:
+        sees = sees or below & GRANTS[Action.ACCOUNT_SEE]
+    if not sees:
+        return "hidden"
+    counting = roles | (below if is_account and requirement.anywhere else set())
+    if requirement.action == Action.ACCOUNT_SEE:
+        counting = roles | below
+    return "open" if counting & GRANTS[requirement.action] else "forbidden"
+
+
+def _agrees(response: Any, wanted: str, *, has_child: bool) -> bool:
+    if response.status_code == 405:
+        return True  # said before anything is looked at, and the same to everybody
+    if wanted == "sign in":
+        return response.status_code == 302 and response.url.startswith("/sign-in/")
+    if wanted == "hidden":
+        return response.status_code == 404
+    if wanted == "forbidden":
+        return response.status_code == 403
+    # Open: what the page then does is its own test. A child row that is not there is a 404 of its own.
+    return response.status_code in {200, 202, 302, 400, 409} or (has_child and response.status_code == 404)

@@ -1,0 +1,172 @@
+"""The to-do list of home: what is waiting, most urgent first, each with the button that mends it.
+
+A row is there only for somebody who can do something about it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.db.models import Count, Min, Q, Sum
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.models import AccountRole, BillingAccount
+from core.models import MessageStatus
+from core.money import Money
+from core.policy import Action, Role, may
+from core.templatetags.ui import day
+from invoices.models import Delivery, Invoice
+from payments.models import PaymentMethod
+from profiles.models import BillingProfile
+
+DUE_SOON_DAYS = 14
+NEVER_ARRIVED = (MessageStatus.BOUNCED, MessageStatus.GIVEN_UP)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row: what is the matter, what it means, and where it is mended."""
+
+    icon: str
+    title: str
+    text: str
+    href: str
+    action: str
+    tone: str = "neutral"
+    amount: Money | None = None
+
+
+def tasks(user: Any, account: BillingAccount, on: date) -> list[Task]:
+    """What waits for this person in this account; a fixed number of statements."""
+    rows = [
+        *_overdue(user, account, on),
+        *_address(user, account),
+        *_methods(user, account, on),
+        *_bounced(user, account),
+        *_without_method(user, account),
+        *_due_soon(user, account, on),
+        *_only_owner(user, account, on),
+    ]
+    order = {"danger": 0, "warn": 1, "neutral": 2}
+    return sorted(rows, key=lambda task: order[task.tone])
+
+
+def _overdue(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
+    rows = Invoice.objects.allowing(user, Action.INVOICE_PAY).filter(account=account).overdue(on)
+    found = rows.aggregate(count=Count("pk"), owed=Sum("amount_due_minor"), oldest=Min("due_date"))
+    if not found["count"]:
+        return
+    if found["count"] == 1:
+        only = rows.get()
+        href, title = (
+            reverse("invoice_payment", args=[only.code]),
+            _("%(number)s is past due") % {"number": only.number},
+        )
+    else:
+        href = reverse("invoices", args=[account.code]) + "?status=past_due"
+        title = _("%(count)d invoices are past due") % {"count": found["count"]}
+    text = _("The oldest was due on %(day)s. Pay now, or ask help when something is wrong with it.")
+    yield Task(
+        "status-past-due",
+        title,
+        text % {"day": day(found["oldest"])},
+        href,
+        _("Review and pay"),
+        "danger",
+        Money(found["owed"], account.currency),
+    )
+
+
+def _due_soon(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
+    rows = Invoice.objects.allowing(user, Action.INVOICE_PAY).filter(account=account).due_soon(on)
+    for invoice in rows.order_by("due_date", "pk")[:3]:
+        left = (invoice.due_date - on).days
+        if left > DUE_SOON_DAYS:
+            continue
+        title = ngettext("%(number)s is due in %(days)d day", "%(number)s is due in %(days)d days", left)
+        yield Task(
+            "status-due",
+            title % {"number": invoice.number, "days": left},
+            _("%(profile)s · before %(day)s") % {"profile": invoice.profile_name, "day": day(invoice.due_date)},
+            invoice.get_absolute_url(),
+            _("View invoice"),
+            amount=invoice.amount_due,
+        )
+
+
+def _methods(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
+    methods = PaymentMethod.objects.allowing(user, Action.METHOD_ADD).filter(account=account).kept()
+    in_use = methods.filter(default_of__isnull=False).distinct().order_by("valid_until", "pk")
+    for method in in_use.filter(Q(status="declined") | Q(pk__in=methods.expired(on)) | Q(pk__in=methods.expiring(on))):
+        href = reverse("payment_methods", args=[account.code])
+        if method.valid_until and method.valid_until < on:
+            title = _("%(method)s has expired") % {"method": method}
+            text = _("It was valid until %(day)s and pays nothing any more.") % {"day": day(method.valid_until)}
+            yield Task("card", title, text, href, _("Replace card"), "danger")
+        elif method.status == "declined":
+            title = _("The last charge of %(method)s was declined") % {"method": method}
+            text = _("Its invoices stay open until another card is used or the bank lets the charge through.")
+            yield Task("card", title, text, href, _("Replace card"), "warn")
+        else:
+            left = (method.valid_until - on).days  # type: ignore[operator]
+            title = ngettext("%(method)s expires in %(days)d day", "%(method)s expires in %(days)d days", left)
+            text = _("Replace it before the next charge, so that nothing is declined.")
+            yield Task("card", title % {"method": method, "days": left}, text, href, _("Replace card"), "warn")
+
+
+def _without_method(user: Any, account: BillingAccount) -> Iterable[Task]:
+    profiles = BillingProfile.objects.allowing(user, Action.METHOD_ADD).filter(account=account).open().shown()
+    for profile in profiles.filter(
+        Q(methods=None) | Q(methods__default=None), subscriptions__status="active"
+    ).distinct()[:3]:
+        yield Task(
+            "card",
+            _("%(profile)s has no payment method") % {"profile": profile},
+            _("Its invoices are paid by hand. Add a card to pay them in a moment."),
+            reverse("profile_payment_methods", args=[profile.code]),
+            _("Add a card"),
+        )
+
+
+def _bounced(user: Any, account: BillingAccount) -> Iterable[Task]:
+    rows = Delivery.objects.allowing(user, Action.PROFILE_EDIT_EMAIL_PREFERENCE).filter(
+        invoice__account=account, message__status__in=NEVER_ARRIVED
+    )
+    for delivery in rows.select_related("invoice", "message").order_by("-pk")[:2]:
+        yield Task(
+            "mail",
+            _("Invoice e-mail to %(address)s came back") % {"address": delivery.email},
+            _("%(number)s was refused: %(words)s")
+            % {"number": delivery.invoice.number, "words": delivery.message.last_error or _("no reason given")},
+            delivery.invoice.get_absolute_url(),
+            _("Look at it"),
+            "warn",
+        )
+
+
+def _address(user: Any, account: BillingAccount) -> Iterable[Task]:
+    if not account.sold_to.is_complete and may(user, Action.ACCOUNT_EDIT_SOLD_TO, account):
+        yield Task(
+            "sliders",
+            _("The address of this account is not complete"),
+            _("Nothing is invoiced until it is, since an invoice has to name the customer in full."),
+            reverse("account_addresses", args=[account.code]),
+            _("Complete the address"),
+            "warn",
+        )
+
+
+def _only_owner(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
+    if not may(user, Action.ACCOUNT_ASSIGN_ROLES, account):
+        return
+    if AccountRole.objects.active(on).filter(account=account, role=Role.ACCOUNT_OWNER).count() == 1:
+        yield Task(
+            "users",
+            _("You are the only owner of this account"),
+            _("If you lose access, nobody can assign roles. Two owners is safer."),
+            reverse("account_role_new", args=[account.code]),
+            _("Add an owner"),
+        )

@@ -1,0 +1,38 @@
+"""Every address of the portal. A route without an action, `signed_in_only` or `login_not_required` fails the build."""
+
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.urls import URLPattern, URLResolver, include, path, register_converter
+from django.views.i18n import set_language
+
+from billing_portal import health, views
+from billing_portal.demo.access import is_demo
+from core.codes import CodeConverter
+
+register_converter(CodeConverter, "code")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.home, name="home"),
+    path("billing-accounts/<code:code>/", views.account_overview, name="account_overview"),
+    path("search/", views.search, name="search"),
+    path("help/", views.help_page, name="help"),
+    path("", include("accounts.urls")),
+    path("", include("profiles.urls")),
+    path("", include("subscriptions.urls")),
+    path("", include("invoices.urls")),
+    path("", include("payments.urls")),
+    path("preferences/", views.preferences, name="preferences"),
+    path("language/", login_not_required(set_language), name="language"),
+    path("sign-in/", include("accounts.sign_in_urls")),
+    path("staff/", admin.site.urls),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+]
+
+if is_demo():
+    urlpatterns.append(path("", include("billing_portal.demo.urls")))
+
+handler400 = "billing_portal.views.bad_request"
+handler403 = "billing_portal.views.forbidden"
+handler404 = "billing_portal.views.not_found"
+handler500 = "billing_portal.views.server_error"

@@ -1,0 +1,98 @@
+"""Pages that see every app: home, overview, search, help, errors."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from accounts.models import BillingAccount
+from billing_portal import figures, todo
+from billing_portal.forms import PreferencesForm
+from billing_portal.guide import capability_table
+from billing_portal.search import search_everything
+from core.errors import Forbidden
+from core.forms import posted
+from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Action, Role, holders, requires, roles_granting, signed_in_only
+
+
+@signed_in_only
+def home(request: HttpRequest) -> HttpResponse:
+    """What waits for the person in every account; straight to the overview where there is only one."""
+    accounts = list(BillingAccount.objects.allowing(request.user, Action.ACCOUNT_SEE).select_related("sold_to")[:20])
+    if len(accounts) == 1:
+        return redirect(accounts[0])
+    today = timezone.localdate()
+    listed = [(account, todo.tasks(request.user, account, today)) for account in accounts]
+    request.todo_count = sum(len(tasks) for _account, tasks in listed)  # type: ignore[attr-defined]
+    return render(request, "portal/home.html", {"accounts": listed})
+
+
+@requires(Action.ACCOUNT_SEE, BillingAccount)
+def account_overview(request: HttpRequest, account: BillingAccount) -> HttpResponse:
+    """The account at a glance: a to-do list first, figures second."""
+    today = timezone.localdate()
+    tasks = todo.tasks(request.user, account, today)
+    request.todo_count = len(tasks)  # type: ignore[attr-defined]
+    amounts = figures.amounts(request.user, account, today)
+    context = {
+        "account": account,
+        "today": today,
+        "tasks": tasks,
+        "amounts": amounts,
+        "ages": figures.by_age(amounts),
+        "chart": figures.invoiced_per_month(request.user, account, today),
+    }
+    return render(request, "portal/overview.html", context)
+
+
+@signed_in_only
+def search(request: HttpRequest) -> HttpResponse:
+    """Pages by their English and Dutch names, accounts, profiles, subscriptions, invoices (S0-6)."""
+    words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    return render(request, "portal/search.html", {"words": words, "groups": search_everything(request.user, words)})
+
+
+@signed_in_only
+def help_page(request: HttpRequest) -> HttpResponse:
+    """Who may do what, read from the policy table, and what to do when a payment is declined (P12, S3-16)."""
+    roles = (*ACCOUNT_ROLES, *PROFILE_ROLES, Role.ACCOUNT_ADMINISTRATOR)
+    return render(request, "portal/help.html", {"roles": roles, "table": capability_table(roles)})
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "400.html", status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Says which roles may, and who holds them: never a bare 403 (S0-5, P11)."""
+    context = {}
+    if isinstance(exception, Forbidden):
+        context = {
+            "roles": [role.label for role in roles_granting(exception.action)],
+            "people": list({row.user_id: row.user for row in holders(exception.action, exception.object)}.values()),
+        }
+    return render(request, "403.html", context, status=403)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return render(request, "403_csrf.html", status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return render(request, "500.html", {"reference": getattr(request, "reference", "")}, status=500)
+
+
+@signed_in_only
+def preferences(request: HttpRequest) -> HttpResponse:
+    form = PreferencesForm(posted(request), instance=request.user)
+    if form.is_valid():
+        person = form.save()
+        with translation.override(person.language):
+            messages.success(request, _("Your preferences are saved."))
+        return redirect("preferences")
+    return render(request, "portal/preferences.html", {"form": form})

@@ -1,0 +1,92 @@
+"""The vendor's staff look at mail and background work, and let what stopped be tried again."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy, ngettext
+
+from core.models import JobClaim, JobSlot, Message, MessageAttempt
+
+
+class ReadOnly:
+    """Looked at here, changed elsewhere. Never deleted."""
+
+    actions: Any = None
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ReadOnlyInline(ReadOnly, admin.TabularInline):
+    extra = 0
+    can_delete = False
+    show_change_link = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields
+
+
+class MessageAttemptInline(ReadOnlyInline):
+    model = MessageAttempt
+    fields = ("at", "outcome", "code", "words")
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnly, admin.ModelAdmin):
+    """Every mail, and what the mail server said of it."""
+
+    list_display = ("created_at", "recipient", "template", "reference", "status", "attempts", "last_error")
+    list_filter = ("status", "mail_class", "possibly_twice")
+    search_fields = ("recipient__startswith", "reference__startswith", "message_id__exact")
+    ordering = ("-pk",)
+    exclude = ("secret_context",)
+    inlines = (MessageAttemptInline,)
+    actions = ("try_now",)
+    show_full_result_count = False
+
+    def has_try_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.change_message")  # type: ignore[union-attr]
+
+    @admin.action(description=gettext_lazy("Send waiting mail now"), permissions=["try"])
+    def try_now(self, request: HttpRequest, chosen: QuerySet[Message]) -> None:
+        number = chosen.filter(status=Message.Status.DEFERRED).update(next_attempt_at=timezone.now())
+        said = ngettext("%d mail goes out now.", "%d mails go out now.", number)
+        self.message_user(request, said % number, messages.SUCCESS)
+
+
+@admin.register(JobClaim)
+class JobClaimAdmin(ReadOnly, admin.ModelAdmin):
+    """What a worker has in hand, and what failed. Deleting is how a stopped row is tried again."""
+
+    list_display = ("job", "row_id", "started_at", "until", "tries_left", "last_error")
+    list_filter = ("job", "tries_left")
+    ordering = ("tries_left", "-until")
+    actions = ("try_again",)
+
+    def has_try_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.delete_jobclaim")  # type: ignore[union-attr]
+
+    @admin.action(description=gettext_lazy("Try again"), permissions=["try"])
+    def try_again(self, request: HttpRequest, chosen: QuerySet[JobClaim]) -> None:
+        # What a worker has in hand now stays its own.
+        number, _kinds = JobClaim.objects.idle(at=timezone.now()).filter(pk__in=chosen).delete()
+        said = ngettext("%d row is tried again.", "%d rows are tried again.", number)
+        self.message_user(request, said % number, messages.SUCCESS)
+
+
+@admin.register(JobSlot)
+class JobSlotAdmin(ReadOnly, admin.ModelAdmin):
+    """The appointments of the clock, and when each was kept."""
+
+    list_display = ("job", "slot", "finished_at")
+    list_filter = ("job",)
+    ordering = ("-slot", "job")

@@ -1,0 +1,92 @@
+"""Bulk work in PostgreSQL: rows by COPY, streamed, and statistics after a table has grown.
+
+Never into a table with row history: its triggers want the context of who acts, which a COPY as the
+first statement of a transaction does not carry.
+"""
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import pghistory.models
+from django.apps import apps
+from django.db import connection
+from django.db.models import Model
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_PORTION = 64 * 1024
+
+
+def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Write the rows into the table by one COPY, in the caller's transaction, and return how many.
+
+    Rows are taken one by one, so memory does not grow with them. None is NULL; dictionaries and lists
+    become JSON; everything else is written as its `str`. Text with a NUL character is refused by the
+    database, as everywhere. A table with row history raises ValueError.
+    """
+    if table in _tables_with_history():
+        raise ValueError(f"{table} has row history: write it with bulk_create, within `acting`")
+    quote = connection.ops.quote_name
+    stream = _Lines(rows)
+    names = ", ".join(quote(column) for column in columns)
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        cursor.copy_expert(f"COPY {quote(table)} ({names}) FROM STDIN", stream, _PORTION)
+    return stream.count
+
+
+def analyze(*models: type[Model]) -> None:
+    """Bring the planner's statistics of these tables up to date.
+
+    A table that was analysed while it was empty is planned for as if it still were, and the check of a
+    foreign key then walks the wrong index. A role that does not own the tables gets a notice only.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE " + ", ".join(connection.ops.quote_name(model._meta.db_table) for model in models))
+
+
+@cache
+def _tables_with_history() -> frozenset[str]:
+    events = (model for model in apps.get_models() if issubclass(model, pghistory.models.Event))
+    tracked: Iterable[Any] = (event.pgh_tracked_model for event in events)
+    return frozenset(model._meta.db_table for model in tracked if model)
+
+
+class _Lines(io.RawIOBase):
+    """The rows in the text format of COPY, as a file that is read in portions."""
+
+    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
+        self.count = 0
+        self._encoded = self._encode(rows)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        parts, length = [self._rest], len(self._rest)
+        while length < size or size < 0:
+            line = next(self._encoded, None)
+            if line is None:
+                break
+            parts.append(line)
+            length += len(line)
+        whole = b"".join(parts)
+        self._rest = whole[size:] if size >= 0 else b""
+        return whole[:size] if size >= 0 else whole
+
+    def _encode(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+        for row in rows:
+            self.count += 1
+            yield ("\t".join(map(_field, row)) + "\n").encode()
+
+
+def _field(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False)
+    return str(value).translate(_ESCAPES)

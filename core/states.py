@@ -1,0 +1,53 @@
+"""Statuses: which may follow which, and the only writer of one.
+
+A model that has a status names its table of edges as `TRANSITIONS`: `{(from, to): "event.name"}`.
+The tables stand in `<app>/states.py`; the database refuses every other edge by a trigger made from
+the same table.
+"""
+
+from typing import Any
+
+import pgtrigger
+from django.db import models
+from django.utils.translation import gettext as _
+
+from core.errors import Refused
+
+Transitions = dict[tuple[str, str], str]
+
+
+class Status(models.TextChoices):
+    """A status: a word with a tone. Tones are danger, warn, ok, info and neutral."""
+
+    @property
+    def tone(self) -> str:
+        return self.__tones__[self.value]  # type: ignore[attr-defined,no-any-return]
+
+
+def move(obj: Any, to: str, **fields: Any) -> None:
+    """Move the row to that status and write `fields` with it, in one UPDATE filtered on the stored status.
+
+    Raises Refused `no_such_edge` when the table has no such edge, and `moved_meanwhile` when somebody
+    else moved the row first; the row is then as they left it.
+    """
+    edge = (obj.status, str(to))
+    if edge not in type(obj).TRANSITIONS:
+        raise Refused(
+            _("This is %(from)s and cannot become %(to)s.") % {"from": obj.get_status_display(), "to": _label(obj, to)},
+            code="no_such_edge",
+        )
+    rows = type(obj)._base_manager.filter(pk=obj.pk, status=obj.status)
+    if rows.update(status=to, **fields) != 1:
+        raise Refused(_("Somebody else changed this a moment ago. Look again and retry."), "moved_meanwhile")
+    obj.status = str(to)
+    for name, value in fields.items():
+        setattr(obj, name, value)
+
+
+def only_along(transitions: Transitions, name: str) -> pgtrigger.Trigger:
+    """The trigger that refuses every change of `status` that the table does not have."""
+    return pgtrigger.FSM(name=name, field="status", transitions=list(transitions))
+
+
+def _label(obj: Any, status: str) -> str:
+    return str(dict(obj._meta.get_field("status").choices).get(str(status), status))

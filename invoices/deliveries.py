@@ -1,0 +1,221 @@
+"""An issued invoice by e-mail: who gets it, what became of each mail, and sending one again (S4, §3.9).
+
+Issuing wrote one Dispatch. When the PDF is there it becomes one Delivery per recipient, each with its
+Message; from then on the outbox sends, and the state of a delivery is that of its message (I25). The
+right to read the invoice is looked at when the mail is addressed and again just before it is sent.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import transaction
+from django.db.models import CharField, Exists, OuterRef, QuerySet, Value
+from django.db.models.functions import Cast, Concat, JSONObject
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from accounts.services.notices import mail_people
+from core.errors import Refused
+from core.messages import Attachment, MailClass, Verdict, queue_message, requeue_message
+from core.models import Message, MessageAttempt, MessageStatus
+from core.policy import PROFILE_ROLES, Action, Role, demand, holders
+from core.states import move
+from invoices.documents.archive import file_name, read_document
+from invoices.models import Delivery, Dispatch, Document, DocumentKind, Invoice
+from invoices.states import DispatchStatus, DocumentStatus
+from profiles.people import effective_owners
+
+# Mail servers refuse more; the mail then carries a link as if attaching were switched off.
+ATTACHED_BYTES = 8 * 1024 * 1024
+# What the mails about an undelivered invoice are filed under, with the delivery's id.
+_BOUNCE = "bounced delivery:"
+RESEND_PAUSE = timedelta(minutes=5)
+# A delivery that needs somebody stands first.
+_WORST_FIRST = (
+    MessageStatus.BOUNCED,
+    MessageStatus.GIVEN_UP,
+    MessageStatus.DEFERRED,
+    MessageStatus.QUEUED,
+    MessageStatus.SENDING,
+    MessageStatus.WITHDRAWN,
+    MessageStatus.SUPPRESSED,
+    MessageStatus.ACCEPTED,
+)
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A person with the address that counts, and the role that makes them one."""
+
+    user: User
+    email: str
+    role: Role
+
+
+def recipients_of(invoice: Invoice, *, on: date) -> list[Recipient]:
+    """Who gets the invoice by mail: those with a role of their own on its profile, or the administrator of
+    an online-services account. One per address, with the highest role that reaches it (§3.9)."""
+    held = sorted(holders(Action.INVOICE_RECEIVE, invoice.profile, on), key=_rank)
+    found: dict[str, Recipient] = {}
+    for role in held:
+        recipient = Recipient(role.user, role.user.billing_email, Role(role.role))
+        found.setdefault(recipient.email.lower(), recipient)
+    return list(found.values())
+
+
+@transaction.atomic
+def address_dispatch(dispatch: Dispatch, *, on: date) -> None:
+    """Turn a dispatch into a delivery and a queued mail per recipient, once; or into none where the profile
+    does not want invoices by mail. Its PDF has to be there."""
+    invoice = dispatch.invoice
+    if not invoice.profile.sends_invoices:
+        move(dispatch, DispatchStatus.SKIPPED)
+        return
+    # Moving it first locks the row: whoever comes second is refused and writes nothing.
+    move(dispatch, DispatchStatus.EXPANDED, expanded_at=timezone.now())
+    attachments = _attachments(invoice)
+    deliveries = []
+    for recipient in recipients_of(invoice, on=on):
+        message = queue_message(
+            to=recipient.email,
+            template="invoice_issued",
+            mail_class=MailClass.INVOICE_ISSUED,
+            language=recipient.user.language,
+            context=_context(invoice, recipient, attached=bool(attachments)),
+            attachments=attachments,
+            reference=f"invoice:{invoice.code}",
+        )
+        deliveries.append(
+            Delivery(
+                invoice=invoice, email=recipient.email, user=recipient.user, reason=recipient.role, message=message
+            )
+        )
+    Delivery.objects.bulk_create(deliveries)
+
+
+def resend_delivery(delivery: Delivery, *, by: Any) -> None:
+    """Send the same mail to the same recipient once more, with the Message-ID it had.
+
+    Everybody who may see the invoice may ask. Refuses `still_on_its_way`, `sent_just_now`,
+    `switched_off` when the profile no longer wants invoices by mail, and `no_right` when the recipient
+    may no longer get them.
+    """
+    demand(by, Action.INVOICE_VIEW, delivery.invoice)
+    message = delivery.message
+    if message.is_unfinished:
+        raise Refused(
+            _("The mail to %(email)s is still on its way. You see here what becomes of it.")
+            % {"email": delivery.email},
+            "still_on_its_way",
+        )
+    if message.accepted_at and timezone.now() - message.accepted_at < RESEND_PAUSE:
+        raise Refused(
+            _("The invoice was sent to %(email)s a moment ago. Try again in five minutes.") % {"email": delivery.email},
+            "sent_just_now",
+        )
+    match verdict_on_delivery(delivery):
+        case Verdict.SUPPRESS:
+            raise Refused(
+                _("Invoices by e-mail are switched off for %(profile)s. Switch them on in its e-mail preference.")
+                % {"profile": delivery.invoice.profile},
+                "switched_off",
+            )
+        case Verdict.WITHDRAW:
+            raise Refused(
+                _("%(email)s may no longer get invoices of %(profile)s. Give the person a role on it first.")
+                % {"email": delivery.email, "profile": delivery.invoice.profile},
+                "no_right",
+            )
+    requeue_message(message, words=str(by))
+
+
+def verdict_on_delivery(delivery: Delivery) -> Verdict:
+    """Whether the mail may go now: the profile still wants it and the recipient may still read it (I23).
+
+    Raises Damaged when the attached PDF is not the one that was made; the mail then waits (F39).
+    """
+    profile = delivery.invoice.profile
+    if not profile.sends_invoices:
+        return Verdict.SUPPRESS
+    if delivery.user_id is None or not any(holders(Action.INVOICE_RECEIVE, profile, user=delivery.user_id)):
+        return Verdict.WITHDRAW
+    if delivery.message.attachments:
+        read_document(delivery.invoice.documents.only("file", "sha256").get(kind=DocumentKind.PDF))
+    return Verdict.SEND
+
+
+def deliveries_of(invoice: Invoice) -> list[Delivery]:
+    """What became of each mail, those that need somebody first. `delivery.timeline` holds the tries; one statement."""
+    tries = MessageAttempt.objects.filter(message=OuterRef("message_id")).order_by("pk")
+    described = tries.values(json=JSONObject(at="at", outcome="outcome", code="code", words="words"))
+    rows = invoice.deliveries.select_related("message", "user").annotate(timeline=ArraySubquery(described))
+    return sorted(rows, key=lambda delivery: (_WORST_FIRST.index(delivery.message.status), delivery.email))
+
+
+def dispatches_due() -> QuerySet[Dispatch]:
+    """Dispatches whose PDF is there."""
+    ready = Document.objects.filter(invoice=OuterRef("invoice"), kind=DocumentKind.PDF, status=DocumentStatus.READY)
+    return Dispatch.objects.filter(Exists(ready), status=DispatchStatus.PENDING).order_by("pk")
+
+
+def unreported_bounces() -> QuerySet[Delivery]:
+    """Deliveries that will not arrive, and of which the owners were not told yet."""
+    told = Message.objects.filter(reference=Concat(Value(_BOUNCE), Cast(OuterRef("pk"), CharField())))
+    lost = (MessageStatus.BOUNCED, MessageStatus.GIVEN_UP)
+    return Delivery.objects.filter(~Exists(told), message__status__in=lost).order_by("pk")
+
+
+@transaction.atomic
+def report_bounce(delivery: Delivery) -> None:
+    """Tell the owners of the profile, once, that an invoice did not reach somebody, in the server's words (F17)."""
+    # Two workers at once: the second waits here, and then finds it told.
+    if unreported_bounces().select_for_update(of=("self",)).filter(pk=delivery.pk).first() is None:
+        return
+    invoice = delivery.invoice
+    mail_people(
+        effective_owners(invoice.profile),
+        template="invoice_bounced",
+        mail_class=MailClass.SERVICE,
+        context={
+            "email": delivery.email,
+            "number": invoice.number,
+            "profile_name": invoice.profile_name,
+            "words": delivery.message.last_error,
+            "path": invoice.get_absolute_url(),
+        },
+        reference=f"{_BOUNCE}{delivery.pk}",
+    )
+
+
+def _rank(held: Any) -> int:
+    return PROFILE_ROLES.index(held.role) if held.role in PROFILE_ROLES else -1
+
+
+def _attachments(invoice: Invoice) -> list[Attachment]:
+    if not invoice.profile.attaches_pdf:
+        return []
+    document: Document = invoice.documents.get(kind=DocumentKind.PDF)
+    if (document.size_bytes or 0) > ATTACHED_BYTES:
+        return []
+    return [Attachment(document.file, file_name(invoice), "application/pdf")]
+
+
+def _context(invoice: Invoice, recipient: Recipient, *, attached: bool) -> dict[str, Any]:
+    return {
+        "person": str(recipient.user),
+        "kind": invoice.kind,
+        "number": invoice.number,
+        "total": invoice.total,
+        "due_date": invoice.due_date,
+        "period_start": invoice.period_start,
+        "period_end": invoice.period_end,
+        "account_name": invoice.account_name,
+        "profile_name": invoice.profile_name,
+        "po_number": invoice.po_number,
+        "seller_name": invoice.seller["legal_name"],
+        "attached": attached,
+        "path": invoice.get_absolute_url(),
+    }

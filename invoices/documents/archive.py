@@ -1,0 +1,148 @@
+"""The file of a document: made once, kept with its digest, checked whenever it is read (L4, I28, F39)."""
+
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from django.utils.text import slugify
+from django.utils.translation import gettext, override
+
+from core.errors import Refused
+from core.jobs import stopping
+from core.states import move
+from invoices.documents.render import Rendered, RenderFailed, RenderRefused, render, render_invoice, request_of
+from invoices.documents.source import payload_of
+from invoices.models import Document, Invoice
+from invoices.states import DocumentStatus
+
+logger = logging.getLogger(__name__)
+
+# Documents handed to the renderer before the first of them is stored.
+AHEAD = 2
+FOLDER = "invoices"
+LONGEST_ERROR = 1000
+
+
+class Damaged(Exception):
+    """The stored file is not the one that was made: it is gone, or its digest differs. Nobody gets it."""
+
+
+def make_documents(documents: Iterable[Document]) -> list[Exception]:
+    """Make the files of pending documents and keep them. Safe to repeat: a document is made once.
+
+    One is typeset in the renderer's process while this one stores the one before and reads the one
+    after. Returns what may mend itself (the renderer died, the disk is full), for the caller to try
+    those again. A document that the compiler refuses has failed, and waits for `retry_document`. Both
+    are written to the document, in words.
+    """
+    failures = []
+    with ThreadPoolExecutor(1, "renderer") as renderer:
+        under_way: deque[tuple[Document, Future[Rendered]]] = deque()
+        for document in documents:
+            if document.status == DocumentStatus.PENDING and not stopping():
+                request = request_of(payload_of(document.invoice))
+                under_way.append((document, renderer.submit(render, request)))
+            if len(under_way) > AHEAD:
+                failures.append(_finish(*under_way.popleft()))
+        failures += [_finish(*each) for each in under_way]
+    return [failure for failure in failures if failure]
+
+
+def make_document(document: Document) -> None:
+    """Make the file of one pending document. Raises RenderFailed or OSError for what may mend itself."""
+    for failure in make_documents([document]):
+        raise failure
+
+
+def read_document(document: Document) -> bytes:
+    """The file of a ready document, exactly as it was made. Raises Damaged, and says so in the log."""
+    try:
+        with default_storage.open(document.file) as file:
+            content: bytes = file.read()
+    except FileNotFoundError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != document.sha256:
+        logger.error("The file %s of document %s is damaged or gone", document.file, document)
+        raise Damaged(str(document))
+    return content
+
+
+def restore_document(document: Document) -> None:
+    """Put back a lost or damaged file by making it again. Refuses `differs` unless every byte is the same.
+
+    The document's row does not change; a file that is there but damaged is kept beside the new one.
+    """
+    pdf = render_invoice(payload_of(document.invoice)).pdf
+    if hashlib.sha256(pdf).hexdigest() != document.sha256:
+        raise Refused(
+            gettext("Made again, the document differs from the one that was sent. Take its file from a backup."),
+            code="differs",
+        )
+    if default_storage.exists(document.file):
+        with default_storage.open(document.file) as damaged:
+            default_storage.save(f"{document.file}.damaged", ContentFile(damaged.read()))
+        default_storage.delete(document.file)
+    default_storage.save(document.file, ContentFile(pdf))
+
+
+def retry_document(document: Document) -> None:
+    """Make a failed document after all. Refuses `no_such_edge` one that has not failed."""
+    move(document, DocumentStatus.PENDING)
+
+
+def file_name(invoice: Invoice) -> str:
+    """What the file is called where it goes to people: Factuur-G000118402.pdf, in the invoice's language."""
+    with override(invoice.language):
+        return f"{slugify(invoice.get_kind_display()).capitalize()}-{invoice.number}.pdf"
+
+
+def _finish(document: Document, result: Future[Rendered]) -> Exception | None:
+    """Keep what was rendered; or write down why nothing was, and return what may mend itself."""
+    try:
+        rendered = result.result()
+        name = _keep(rendered.pdf, _name(document.invoice))
+    except RenderRefused as error:
+        logger.exception("Document %s cannot be made", document)
+        move(document, DocumentStatus.FAILED, last_error=_words(error))
+        return None
+    except (RenderFailed, OSError) as error:
+        Document.objects.filter(pk=document.pk, status=DocumentStatus.PENDING).update(last_error=_words(error))
+        return error
+    if not rendered.logo_drawn:
+        logger.warning("The seller's logo could not be drawn on document %s", document)
+    move(
+        document,
+        DocumentStatus.READY,
+        file=name,
+        sha256=hashlib.sha256(rendered.pdf).hexdigest(),
+        size_bytes=len(rendered.pdf),
+        replaced_characters=rendered.replaced_characters[:500],
+        last_error="",
+        made_at=timezone.now(),
+    )
+    return None
+
+
+def _name(invoice: Invoice) -> str:
+    return f"{FOLDER}/{invoice.issue_date:%Y/%m}/{invoice.code}.pdf"
+
+
+def _keep(pdf: bytes, name: str) -> str:
+    """Store the file and return its name. One that a dead worker left there belongs to no document yet;
+    it is the same file, or it gives way."""
+    if default_storage.exists(name):
+        with default_storage.open(name) as left:
+            if left.read() == pdf:
+                return name
+        default_storage.delete(name)
+    stored: str = default_storage.save(name, ContentFile(pdf))
+    return stored
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:LONGEST_ERROR]

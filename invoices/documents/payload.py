@@ -1,0 +1,123 @@
+"""The facts an invoice document prints, as frozen values copied at issue (I35).
+
+Amounts are `Money`, days are dates; the words and figures made of them are the business of
+`printed`. Amounts of an invoice and of a credit note are both zero or more: the kind gives the sign.
+The fields are those of article 226 of the VAT directive (L1) and of EN 16931.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from core.money import Money
+
+Kind = Literal["invoice", "credit_note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Somebody named on the document. `lines` is the address as its country writes it, country last."""
+
+    name: str
+    lines: tuple[str, ...]
+    tax_id: str = ""
+    registration_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Supplier:
+    """The seller as it was at issue. `logo` is SVG text, or empty: then the name stands in its place."""
+
+    name: str
+    lines: tuple[str, ...]
+    tax_id: str
+    registration_number: str
+    email: str = ""
+    logo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One charge. `unit_price` and `quantity` are exact, as delivered; only `amount` is rounded.
+
+    A line made of charges of several prices has no unit price. The service dates are both inclusive.
+    """
+
+    description: str
+    service_start: date
+    service_end: date
+    amount: Money
+    detail: str = ""
+    quantity: Decimal | None = None
+    unit: str = ""
+    unit_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The lines of one invoice section or subscription, with their sum."""
+
+    title: str
+    total: Money
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VatRow:
+    """VAT of one group: EN 16931's category code (S, Z, E, AE, K, G, O), rate in percent, base and amount.
+
+    `wording` is the law's sentence for a group without VAT, as stored at issue ("Btw verlegd").
+    """
+
+    category: str
+    rate: Decimal
+    base: Money
+    amount: Money
+    wording: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferInstructions:
+    """Where and how to transfer: account holder, IBAN without spaces, and the reference to give."""
+
+    holder: str
+    iban: str
+    reference: str
+    bic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePayload:
+    """All that one invoice or credit note prints, in `language` ("en" or "nl").
+
+    `due` is what is owed at issue: `total` less `prepaid`. `credited_number` names the original of a
+    credit note (L3); a month that comes out below zero is a credit note without one.
+    """
+
+    kind: Kind
+    language: str
+    number: str
+    issue_date: date
+    due_date: date | None
+    period_start: date
+    period_end: date
+    seller: Supplier
+    sold_to: Party
+    bill_to: Party
+    profile_name: str
+    sections: tuple[Section, ...]
+    vat: tuple[VatRow, ...]
+    net: Money
+    vat_total: Money
+    total: Money
+    prepaid: Money
+    due: Money
+    payment_term_days: int | None = None
+    purchase_order: str = ""
+    credited_number: str = ""
+    transfer: TransferInstructions | None = None
+
+    @property
+    def currency(self) -> str:
+        return self.total.currency

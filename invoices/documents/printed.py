@@ -1,0 +1,235 @@
+"""The words and figures of an invoice document: every string on the page is made here, once.
+
+`printed` gives what `invoice.typ` reads, in the payload's language, with the formatting functions the
+pages use, so that page and PDF show the same figures (I5).
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from django.utils.translation import gettext, ngettext, override
+
+from core.money import Money
+from core.templatetags.ui import day, money, period
+
+from .figures import percentage, quantity, unit_price
+from .payload import InvoicePayload, Line, Party, Section, Supplier, VatRow
+
+# Longer text is cut with an ellipsis: no field of a document needs more, and a page has an end (M8).
+TEXT_LIMIT = 300
+# From this many lines on, the sections stand at a glance on the first page.
+OVERVIEW_FROM_LINES = 20
+# A word without a place to break would run off the page.
+UNBROKEN_LIMIT = 32
+ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
+# Controls, and the marks that turn the direction of what follows: with them a name could show an
+# account number backwards. Script that runs from right to left needs none of them.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+UNBROKEN = re.compile(rf"[^\s{ZERO_WIDTH_SPACE}-]{{{UNBROKEN_LIMIT},}}")
+
+
+def printed(payload: InvoicePayload) -> dict[str, Any]:
+    """Everything the template prints, as JSON-able text in the payload's language, cleaned and bounded."""
+    with override(payload.language):
+        return _cleaned(_document(payload))
+
+
+def _document(payload: InvoicePayload) -> dict[str, Any]:
+    heading = gettext("Credit note") if payload.kind == "credit_note" else gettext("Invoice")
+    title = f"{heading} {payload.number}"
+    lines = sum(len(section.lines) for section in payload.sections)
+    return {
+        "language": payload.language,
+        "title": title,
+        "heading": heading,
+        "number": payload.number,
+        "keywords": [payload.number, payload.issue_date.isoformat()],
+        "running": title,
+        "pages": gettext("Page {page} of {pages}"),
+        "seller": _seller(payload.seller),
+        "parties": [_party(gettext("Sold to"), payload.sold_to), _party(gettext("Bill to"), payload.bill_to)],
+        "owed": _owed(payload),
+        "facts": list(_facts(payload)),
+        "remark": _remark(payload),
+        "overview": _overview(payload.sections) if lines >= OVERVIEW_FROM_LINES and len(payload.sections) > 1 else None,
+        "lines": {
+            "heading": gettext("Charges"),
+            "columns": [
+                gettext("Description"),
+                gettext("Service period"),
+                gettext("Quantity"),
+                gettext("Unit price"),
+                gettext("Amount excl. VAT"),
+            ],
+            "groups": list(_groups(payload.sections)),
+        },
+        "vat": {
+            "heading": gettext("VAT"),
+            "columns": [gettext("Rate"), gettext("Taxable amount"), gettext("VAT amount")],
+            "rows": [_vat_row(row) for row in payload.vat],
+        },
+        "totals": {"heading": gettext("Totals"), "rows": list(_totals(payload))},
+        "payment": _payment(payload),
+    }
+
+
+def _seller(seller: Supplier) -> dict[str, Any]:
+    facts = [(gettext("VAT ID"), seller.tax_id), (gettext("Registration number"), seller.registration_number)]
+    if seller.email:
+        facts.append((gettext("E-mail"), seller.email))
+    foot = [seller.name, *(f"{label} {value}" for label, value in facts[:2] if value)]
+    return {
+        "name": seller.name,
+        "lines": list(seller.lines),
+        "facts": [(label, value) for label, value in facts if value],
+        "foot": " · ".join(foot),
+    }
+
+
+def _party(label: str, party: Party) -> dict[str, Any]:
+    lines = list(party.lines)
+    if party.tax_id:
+        lines.append(f"{gettext('VAT ID')} {party.tax_id}")
+    if party.registration_number:
+        lines.append(f"{gettext('Registration number')} {party.registration_number}")
+    return {"label": label, "name": party.name, "lines": lines}
+
+
+def _owed(payload: InvoicePayload) -> dict[str, str]:
+    if payload.kind == "credit_note":
+        return {"label": gettext("Credited to you"), "amount": money(payload.total), "note": ""}
+    note = ""
+    if payload.due and payload.due_date:
+        note = gettext("due on {date}").format(date=day(payload.due_date))
+    return {"label": gettext("Amount due"), "amount": money(payload.due), "note": note}
+
+
+def _facts(payload: InvoicePayload) -> Iterator[tuple[str, str]]:
+    credit = payload.kind == "credit_note"
+    yield gettext("Credit note date") if credit else gettext("Invoice date"), day(payload.issue_date)
+    yield gettext("Billing period"), period(payload.period_start, payload.period_end)
+    if credit and payload.credited_number:
+        yield gettext("Credits invoice"), payload.credited_number
+    if not credit and payload.payment_term_days is not None:
+        days = payload.payment_term_days
+        yield gettext("Payment term"), ngettext("{days} day", "{days} days", days).format(days=days)
+    yield gettext("Billing profile"), payload.profile_name
+    if payload.purchase_order:
+        yield gettext("Purchase order number"), payload.purchase_order
+
+
+def _remark(payload: InvoicePayload) -> str:
+    if not payload.credited_number:
+        return ""
+    return gettext("This credit note corrects invoice {number}.").format(number=payload.credited_number)
+
+
+def _overview(sections: tuple[Section, ...]) -> dict[str, Any]:
+    return {
+        "heading": gettext("Invoice sections"),
+        "columns": [gettext("Section"), gettext("Amount excl. VAT")],
+        "rows": [(section.title, money(section.total)) for section in sections],
+    }
+
+
+def _groups(sections: tuple[Section, ...]) -> Iterator[dict[str, Any]]:
+    periods = cache(period)  # Most lines of a document are of the same month.
+    for section in sections:
+        lines = [_line(line, periods(line.service_start, line.service_end)) for line in section.lines]
+        yield {"title": section.title, "total": money(section.total), "lines": lines}
+
+
+def _line(line: Line, service_period: str) -> dict[str, str]:
+    return {
+        "description": line.description,
+        "detail": line.detail,
+        "period": service_period,
+        "quantity": "" if line.quantity is None else quantity(line.quantity, line.unit),
+        "price": "" if line.unit_price is None else unit_price(line.unit_price, line.amount.currency),
+        "amount": money(line.amount),
+    }
+
+
+def _vat_row(row: VatRow) -> dict[str, str]:
+    return {
+        "rate": percentage(row.rate),
+        "base": money(row.base),
+        "amount": money(row.amount),
+        "wording": row.wording,
+    }
+
+
+def _totals(payload: InvoicePayload) -> Iterator[dict[str, str]]:
+    def row(label: str, amount: Money, weight: str = "") -> dict[str, str]:
+        return {"label": label, "amount": money(amount), "weight": weight}
+
+    lines = [line.amount for section in payload.sections for line in section.lines]
+    credits_given = [amount for amount in lines if amount.minor < 0]
+    if credits_given:
+        charges = [amount for amount in lines if amount.minor >= 0]
+        yield row(gettext("Charges"), Money.total(charges, payload.currency))
+        yield row(gettext("Credits"), Money.total(credits_given, payload.currency))
+    yield row(gettext("Subtotal excl. VAT"), payload.net)
+    if payload.vat_total or any(group.rate for group in payload.vat):
+        yield row(gettext("VAT"), payload.vat_total)
+    yield row(gettext("Total incl. VAT"), payload.total, "total")
+    if payload.prepaid:
+        yield row(gettext("Already paid"), -payload.prepaid)
+    if payload.kind == "invoice":
+        yield row(gettext("Amount due"), payload.due, "due")
+
+
+def _payment(payload: InvoicePayload) -> dict[str, Any]:
+    rows: list[tuple[str, str]] = []
+    note = ""
+    if payload.kind == "credit_note":
+        note = gettext("You do not have to pay this credit note. It is settled with your open invoices or paid back.")
+    elif not payload.due:
+        note = gettext("Nothing is left to pay.")
+    elif payload.transfer:
+        transfer = payload.transfer
+        note = gettext("Please transfer the amount due and give the payment reference.")
+        rows = [
+            (gettext("IBAN"), _in_fours(transfer.iban)),
+            (gettext("In the name of"), transfer.holder),
+            (gettext("Payment reference"), transfer.reference),
+            (gettext("Amount"), money(payload.due)),
+        ]
+        if transfer.bic:
+            rows.insert(1, (gettext("BIC"), transfer.bic))
+    return {"heading": gettext("Payment"), "note": note, "rows": rows}
+
+
+def _in_fours(iban: str) -> str:
+    """The usual groups of four, held together on one line."""
+    return "\N{NO-BREAK SPACE}".join(iban[index : index + 4] for index in range(0, len(iban), 4))
+
+
+def _cleaned(value: Any) -> Any:
+    """Every text within, bounded and printable; the shape stays as it is."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {key: _cleaned(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return value
+
+
+def clean_text(text: str) -> str:
+    """The text as it can be printed on one line: composed, without controls, cut at `TEXT_LIMIT`.
+
+    Long unbroken words get invisible places to break.
+    """
+    text = unicodedata.normalize("NFC", UNPRINTABLE.sub(" ", text[: 4 * TEXT_LIMIT])).strip(" ")
+    if len(text) > TEXT_LIMIT:
+        text = text[: TEXT_LIMIT - 1] + "…"
+    return UNBROKEN.sub(_breakable, text)
+
+
+def _breakable(match: re.Match) -> str:
+    word = match[0]
+    return ZERO_WIDTH_SPACE.join(word[index : index + 8] for index in range(0, len(word), 8))

@@ -1,0 +1,122 @@
+"""Where the facts of a document come from: the rows of an issued invoice and the copies it keeps."""
+
+import logging
+import struct
+from base64 import b64encode
+from collections.abc import Mapping
+
+from django.core.files.storage import default_storage
+from django.utils.translation import override
+
+from accounts.address_rules import printed_lines
+from core.money import Money
+from invoices.documents.payload import InvoicePayload, Line, Party, Section, Supplier, TransferInstructions, VatRow
+from invoices.lines import sections_of
+from invoices.models import Invoice, InvoiceLine
+
+logger = logging.getLogger(__name__)
+
+# What `payload_of` reads of an invoice, for prefetch_related.
+FACTS = ("lines", "vat_groups")
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def payload_of(invoice: Invoice) -> InvoicePayload:
+    """What the document of an issued invoice prints: its own copies, nothing that may have changed since (I35).
+
+    Two statements, the lines and the VAT groups; none where `FACTS` were prefetched.
+    """
+    lines = sorted(invoice.lines.all(), key=lambda line: line.position)
+    groups = sorted(invoice.vat_groups.all(), key=lambda group: (group.category, group.rate))
+    due = invoice.total - Money(invoice.prepaid_minor, invoice.currency)
+    with override(invoice.language):
+        return InvoicePayload(
+            kind=invoice.kind,  # type: ignore[arg-type]
+            language=invoice.language,
+            number=invoice.number,  # type: ignore[arg-type]
+            issue_date=invoice.issue_date,  # type: ignore[arg-type]
+            due_date=invoice.due_date,
+            period_start=invoice.period_start,
+            period_end=invoice.period_end,
+            seller=_supplier(invoice.seller),
+            sold_to=_party(invoice.sold_to, invoice.account_name, tax_id=invoice.customer_vat_id),
+            bill_to=_party(invoice.bill_to, invoice.account_name),
+            profile_name=invoice.profile_name,
+            sections=tuple(
+                Section(section.name or invoice.profile_name, section.net, tuple(map(_line, section.lines)))
+                for section in sections_of(invoice, lines)
+            ),
+            vat=tuple(
+                VatRow(
+                    group.category,
+                    group.rate,
+                    Money(group.base_minor, invoice.currency),
+                    Money(group.vat_minor, invoice.currency),
+                    group.wording,
+                )
+                for group in groups
+            ),
+            net=invoice.net,
+            vat_total=invoice.vat,
+            total=invoice.total,
+            prepaid=Money(invoice.prepaid_minor, invoice.currency),
+            due=due,
+            payment_term_days=invoice.payment_term_days,
+            purchase_order=invoice.po_number,
+            transfer=_transfer(invoice),
+        )
+
+
+def _supplier(copy: Mapping[str, str]) -> Supplier:
+    return Supplier(
+        name=copy["legal_name"],
+        lines=tuple(printed_lines(copy)),
+        tax_id=copy["vat_id"],
+        registration_number=copy["registration_number"],
+        email=copy.get("email", ""),
+        logo=_logo(copy.get("logo", "")),
+    )
+
+
+def _party(copy: Mapping[str, str], account_name: str, *, tax_id: str = "") -> Party:
+    name = copy.get("company_name") or account_name
+    return Party(name, tuple(printed_lines({**copy, "company_name": ""})), tax_id=tax_id)
+
+
+def _line(line: InvoiceLine) -> Line:
+    return Line(
+        description=line.description,
+        service_start=line.service_start,
+        service_end=line.service_end,
+        amount=line.net,
+        quantity=line.quantity,
+        unit=line.unit,
+        unit_price=line.unit_price,
+    )
+
+
+def _transfer(invoice: Invoice) -> TransferInstructions:
+    seller = invoice.seller
+    return TransferInstructions(seller["legal_name"], seller["iban"], invoice.number or "", bic=seller.get("bic", ""))
+
+
+def _logo(storage_name: str) -> str:
+    """The logo as SVG text; empty where there is none that can be drawn, for no invoice waits for a picture."""
+    if not storage_name:
+        return ""
+    try:
+        with default_storage.open(storage_name) as file:
+            content = file.read()
+    except FileNotFoundError:
+        logger.warning("The seller's logo %s is gone; documents are made without it", storage_name)
+        return ""
+    return _picture_as_svg(content) if content.startswith(PNG) else content.decode(errors="replace")
+
+
+def _picture_as_svg(png: bytes) -> str:
+    """A picture of dots inside an SVG of its size, which the header of the file tells."""
+    width, height = struct.unpack(">II", png[16:24].ljust(8, b"\0"))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
+        f'<image width="{width}" height="{height}" href="data:image/png;base64,{b64encode(png).decode()}"/></svg>'
+    )

@@ -1,0 +1,61 @@
+"""Work on invoices in the background: their documents, and the mails that carry them."""
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from core.jobs import Boundary, clock, job, stopping
+from core.messages import MailClass, Verdict, recheck
+from core.models import Message
+from invoices import deliveries
+from invoices.documents import archive
+from invoices.documents.source import FACTS
+from invoices.models import Delivery, Dispatch, Document
+from invoices.states import DispatchStatus, DocumentStatus
+
+# With pauses that grow to an hour, that is a day.
+TRIES_OF_A_DAY = 27
+
+
+@job(
+    due=lambda now: Document.objects.filter(status=DocumentStatus.PENDING).order_by("pk"),
+    batch=20,
+    tries=TRIES_OF_A_DAY,
+)
+def make_documents(row_ids: list[int]) -> None:
+    """Make the PDFs of issued invoices."""
+    documents = Document.objects.filter(pk__in=row_ids).select_related("invoice").order_by("pk")
+    facts = [f"invoice__{fact}" for fact in FACTS]
+    for failure in archive.make_documents(documents.prefetch_related(*facts)):
+        raise failure
+
+
+@job(due=lambda now: deliveries.dispatches_due(), batch=100, tries=TRIES_OF_A_DAY)
+def address_dispatches(row_ids: list[int]) -> None:
+    """Turn invoices whose PDF is there into one queued mail per recipient. A bad one does not stop the others."""
+    failures: list[Exception] = []
+    rows = Dispatch.objects.filter(pk__in=row_ids, status=DispatchStatus.PENDING).order_by("pk")
+    for dispatch in rows.select_related("invoice__profile__account"):
+        if not stopping():
+            with Boundary(failures.append):
+                deliveries.address_dispatch(dispatch, on=timezone.localdate())
+    for failure in failures:
+        raise failure
+
+
+@clock("hourly")
+def report_bounces(slot: datetime) -> None:
+    """Tell owners which invoices reached nobody's mailbox."""
+    for delivery in deliveries.unreported_bounces().select_related("invoice__profile__account", "message"):
+        deliveries.report_bounce(delivery)
+
+
+@recheck(MailClass.INVOICE_ISSUED)
+def still_wanted(message: Message) -> Verdict:
+    """Whether an invoice may still go to this recipient, looked at just before it is sent."""
+    rows = Delivery.objects.select_related("invoice__profile").only(
+        "email", "user", "invoice__code", "invoice__profile__account", "invoice__profile__sends_invoices"
+    )
+    delivery = rows.get(message=message)
+    delivery.message = message
+    return deliveries.verdict_on_delivery(delivery)

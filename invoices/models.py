@@ -1,0 +1,590 @@
+"""Invoices and all that makes one: charges, periods, numbers, lines, VAT, the ledger, documents, deliveries.
+
+An issued invoice is a copy of everything it prints; it is never edited and never deleted. What people
+change is tracked elsewhere; rows here are append-only or guarded, and have no history of their own.
+"""
+
+from datetime import date
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import BillingAccount, User
+from core.codes import CodeField, new_code
+from core.guards import append_only, no_truncate
+from core.models import Message
+from core.money import Money
+from core.policy import Action, PolicyQuerySet, Scope
+from core.states import only_along
+from invoices import states
+from invoices.querysets import InvoiceQuerySet, ParkedProfileQuerySet
+from profiles.models import BillingProfile
+from subscriptions.models import Purchase, Subscription
+
+
+class InvoiceKind(models.TextChoices):
+    INVOICE = "invoice", _("Invoice")
+    CREDIT_NOTE = "credit_note", _("Credit note")
+
+
+class NumberSeries(models.Model):
+    """A run of numbers without a gap (PR1). The row is locked while numbers are taken from it."""
+
+    # An InvoiceKind, or what another app numbers: payments their receipts.
+    kind = models.CharField(max_length=12, unique=True)
+    prefix = models.CharField(max_length=10)
+    next_number = models.PositiveIntegerField(default=1)
+    # Issue dates of a series do not run backwards (I8).
+    last_issue_date = models.DateField(null=True, blank=True)
+
+    DIGITS = 9
+
+    class Meta:
+        verbose_name = _("number series")
+        verbose_name_plural = _("number series")
+        constraints = [
+            models.CheckConstraint(
+                name="series_fits_its_digits", condition=Q(next_number__gte=1, next_number__lte=1_000_000_000)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}{self.next_number:0{self.DIGITS}}"
+
+
+class BillingPeriod(models.Model):
+    """One month of one profile: billed once, in order, also when there was nothing to bill (I7)."""
+
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="periods", db_index=False)
+    # The first day of the month.
+    month = models.DateField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["profile", "month"], name="one_period_per_profile_and_month"),
+            models.CheckConstraint(name="period_starts_on_the_first", condition=Q(month__day=1)),
+        ]
+        triggers = [
+            *append_only(),
+            pgtrigger.Trigger(
+                name="after_the_month_before",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="""
+                    IF EXISTS (SELECT 1 FROM invoices_billingperiod WHERE profile_id = NEW.profile_id)
+                       AND NOT EXISTS (
+                           SELECT 1 FROM invoices_billingperiod
+                           WHERE profile_id = NEW.profile_id
+                             AND month = (NEW.month - interval '1 month')::date
+                       )
+                    THEN RAISE EXCEPTION 'the month before % of profile % was not billed', NEW.month, NEW.profile_id
+                         USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile} {self.month:%Y-%m}"
+
+
+class Invoice(models.Model):
+    """A document that asks for money, or gives it back. Amounts are ≥ 0; the kind gives the sign (I4)."""
+
+    # Unique by constraints of their own: `unique=True`, as a CodeField has it, would bring an index for
+    # LIKE besides, and each index is paid for by every invoice of a run.
+    code = models.CharField(max_length=32, default=new_code, editable=False)
+    kind = models.CharField(max_length=12, choices=InvoiceKind, default=InvoiceKind.INVOICE)
+    # Given at issue, never to a draft.
+    number = models.CharField(_("invoice number"), max_length=24, null=True)
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="invoices", db_index=False)
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="invoices", db_index=False)
+    period = models.OneToOneField(BillingPeriod, models.PROTECT, null=True, related_name="invoice")
+    period_start = models.DateField()
+    period_end = models.DateField()
+    issue_date = models.DateField(_("invoice date"), null=True)
+    due_date = models.DateField(_("due date"), null=True)
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=8, choices=states.InvoiceStatus, default=states.InvoiceStatus.DRAFT)
+    net_minor = models.BigIntegerField(default=0)
+    vat_minor = models.BigIntegerField(default=0)
+    total_minor = models.BigIntegerField(default=0)
+    # Paid out of prepaid credit when it was issued (BT-113).
+    prepaid_minor = models.BigIntegerField(default=0)
+    # Paid since; written by one service only.
+    settled_minor = models.BigIntegerField(default=0)
+    amount_due_minor = models.GeneratedField(
+        expression=F("total_minor") - F("prepaid_minor") - F("settled_minor"),
+        output_field=models.BigIntegerField(),
+        db_persist=True,
+    )
+    # Copies of all it prints (I35): plain values, as `snapshot()` of Seller and Address makes them.
+    seller = models.JSONField(default=dict)
+    sold_to = models.JSONField(default=dict)
+    bill_to = models.JSONField(default=dict)
+    account_name = models.CharField(max_length=200)
+    profile_name = models.CharField(max_length=100)
+    customer_vat_id = models.CharField(max_length=20, blank=True)
+    po_number = models.CharField(_("PO number"), max_length=50, blank=True)
+    payment_term_days = models.PositiveSmallIntegerField()
+    language = models.CharField(max_length=2, default="en")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    TRANSITIONS = states.INVOICE
+    POLICY = Scope(view=Action.INVOICE_VIEW, account="account", profile="profile")
+
+    objects = InvoiceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invoice")
+        verbose_name_plural = _("invoices")
+        # The lists serve `issued()`; a draft stands in neither and costs nothing there.
+        indexes = [
+            models.Index(fields=["account", "-issue_date", "-id"], condition=~Q(status="draft"), name="invoice_list"),
+            models.Index(
+                fields=["profile", "-issue_date", "-id"], condition=~Q(status="draft"), name="invoice_list_of_profile"
+            ),
+            models.Index(fields=["account", "due_date"], condition=Q(status="due"), name="invoice_open"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["code"], name="invoice_code_once"),
+            # The operator class lets the same index answer a search by prefix.
+            models.UniqueConstraint(
+                fields=["number"],
+                condition=Q(number__isnull=False),
+                opclasses=["varchar_pattern_ops"],
+                name="invoice_number_once",
+            ),
+            models.CheckConstraint(
+                name="invoice_amounts_not_negative",
+                condition=Q(net_minor__gte=0, vat_minor__gte=0, total_minor__gte=0, prepaid_minor__gte=0),
+            ),
+            models.CheckConstraint(
+                name="invoice_total_is_net_plus_vat", condition=Q(total_minor=F("net_minor") + F("vat_minor"))
+            ),
+            models.CheckConstraint(
+                name="invoice_settled_within_total",
+                condition=Q(settled_minor__gte=0, settled_minor__lte=F("total_minor") - F("prepaid_minor")),
+            ),
+            models.CheckConstraint(
+                name="issued_invoice_has_number_and_dates",
+                condition=Q(status="draft", number=None)
+                | (~Q(status="draft") & Q(number__isnull=False, issue_date__isnull=False, due_date__isnull=False)),
+            ),
+            # I11: paid means that nothing is owed, and the other way round.
+            models.CheckConstraint(
+                name="paid_means_nothing_owed",
+                condition=Q(status__in=["draft", "void", "locked"])
+                | Q(status="paid", settled_minor=F("total_minor") - F("prepaid_minor"))
+                | Q(status="due", settled_minor__lt=F("total_minor") - F("prepaid_minor")),
+            ),
+        ]
+        triggers = [
+            only_along(states.INVOICE, "invoice_status_edges"),
+            pgtrigger.Trigger(
+                name="issued_is_final",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["status", "settled_minor", "amount_due_minor"]),
+                func="""
+                    IF OLD.status <> 'draft'
+                    THEN RAISE EXCEPTION 'an issued invoice is final' USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.Protect(
+                name="issued_is_kept", operation=pgtrigger.Delete, condition=~pgtrigger.Q(old__status="draft")
+            ),
+            no_truncate(),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or str(_("Draft"))
+
+    def get_absolute_url(self) -> str:
+        return reverse("invoice", args=[self.code])
+
+    @property
+    def net(self) -> Money:
+        return Money(self.net_minor, self.currency)
+
+    @property
+    def vat(self) -> Money:
+        return Money(self.vat_minor, self.currency)
+
+    @property
+    def total(self) -> Money:
+        return Money(self.total_minor, self.currency)
+
+    @property
+    def settled(self) -> Money:
+        return Money(self.settled_minor, self.currency)
+
+    @property
+    def amount_due(self) -> Money:
+        return Money(self.total_minor - self.prepaid_minor - self.settled_minor, self.currency)
+
+    def is_overdue(self, on: date) -> bool:
+        return self.status == "due" and self.kind == "invoice" and self.due_date is not None and self.due_date < on
+
+
+class InvoiceLine(models.Model):
+    """A line of an invoice, rounded before it is summed (EN 16931). Append-only; negative where it gives back."""
+
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines", db_index=False)
+    position = models.PositiveIntegerField()
+    subscription = models.ForeignKey(Subscription, models.PROTECT, null=True, related_name="+", db_index=False)
+    purchase = models.ForeignKey(Purchase, models.PROTECT, null=True, related_name="+", db_index=False)
+    # The heading under which the line stands: the subscription's name at issue.
+    section = models.CharField(max_length=200, blank=True)
+    description = models.CharField(max_length=400)
+    service_name = models.CharField(max_length=200, blank=True)
+    quantity = models.DecimalField(max_digits=38, decimal_places=18)
+    unit = models.CharField(max_length=100, blank=True)
+    # Major units without VAT; empty where charges of several prices make the line.
+    unit_price = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    service_start = models.DateField()
+    service_end = models.DateField()
+    # The first day of the term that this line bills. A term and a one-off are billed once, whatever
+    # moves between profiles (I31); a line that bills one again after a credit note leaves it empty.
+    term_start = models.DateField(null=True)
+    net_minor = models.BigIntegerField()
+    vat_category = models.CharField(max_length=2)
+    vat_rate = models.DecimalField(max_digits=5, decimal_places=2)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "position"], name="line_position_once"),
+            models.UniqueConstraint(
+                fields=["subscription", "term_start"], condition=Q(term_start__isnull=False), name="term_billed_once"
+            ),
+            models.UniqueConstraint(
+                fields=["purchase"], condition=Q(purchase__isnull=False), name="purchase_billed_once"
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="line_of_issued_is_final",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func="""
+                    IF EXISTS (SELECT 1 FROM invoices_invoice WHERE id = OLD.invoice_id AND status <> 'draft')
+                    THEN RAISE EXCEPTION 'a line of an issued invoice is final' USING ERRCODE = 'check_violation';
+                    END IF;
+                    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+                    RETURN NEW;
+                """,
+            ),
+            no_truncate(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position}. {self.description}"
+
+    @property
+    def net(self) -> Money:
+        return Money(self.net_minor, self.invoice.currency)
+
+
+class VatGroup(models.Model):
+    """VAT of one category and rate, computed once on the group's sum (I3)."""
+
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="vat_groups", db_index=False)
+    category = models.CharField(max_length=2)
+    rate = models.DecimalField(max_digits=5, decimal_places=2)
+    base_minor = models.BigIntegerField()
+    vat_minor = models.BigIntegerField()
+    # What the law wants said where no VAT is charged, in the language of the invoice.
+    wording = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["invoice", "category", "rate"], name="one_vat_group_per_rate")]
+        triggers = [
+            pgtrigger.Trigger(
+                name="vat_of_issued_is_final",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func="""
+                    IF EXISTS (SELECT 1 FROM invoices_invoice WHERE id = OLD.invoice_id AND status <> 'draft')
+                    THEN RAISE EXCEPTION 'the VAT of an issued invoice is final' USING ERRCODE = 'check_violation';
+                    END IF;
+                    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+                    RETURN NEW;
+                """,
+            ),
+            no_truncate(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category} {self.rate} %"
+
+    @property
+    def base(self) -> Money:
+        return Money(self.base_minor, self.invoice.currency)
+
+    @property
+    def vat(self) -> Money:
+        return Money(self.vat_minor, self.invoice.currency)
+
+
+class ChargeImport(models.Model):
+    """One file of charges, known by its digest: the same file twice is one import."""
+
+    code = CodeField()
+    file_name = models.CharField(max_length=255)
+    sha256 = models.CharField(max_length=64, unique=True)
+    size_bytes = models.BigIntegerField()
+    accepted_rows = models.PositiveIntegerField(default=0)
+    refused_rows = models.PositiveIntegerField(default=0)
+    imported_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("charge import")
+        verbose_name_plural = _("charge imports")
+
+    def __str__(self) -> str:
+        return self.file_name
+
+
+class Charge(models.Model):
+    """A charge from outside, as delivered (FOCUS 1.0). Its cost is rounded only as part of an invoice line."""
+
+    imported_from = models.ForeignKey(ChargeImport, models.PROTECT, related_name="charges", db_index=False)
+    row_number = models.PositiveIntegerField()
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="charges", db_index=False)
+    subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="charges", db_index=False)
+    # The first day of the month of BillingPeriodStart as delivered (§3.9).
+    month = models.DateField()
+    category = models.CharField(max_length=20)
+    charge_class = models.CharField(max_length=20, blank=True)
+    service_name = models.CharField(max_length=200)
+    sku_id = models.CharField(max_length=200, blank=True)
+    description = models.CharField(max_length=1000, blank=True)
+    resource_id = models.CharField(max_length=500, blank=True)
+    region = models.CharField(max_length=100, blank=True)
+    quantity = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    unit = models.CharField(max_length=100, blank=True)
+    cost = models.DecimalField(max_digits=38, decimal_places=18)
+    currency = models.CharField(max_length=3)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    tags = models.JSONField(default=dict)
+    # Set once, when the charge is billed.
+    line = models.ForeignKey(InvoiceLine, models.SET_NULL, null=True, related_name="charges", db_index=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["imported_from", "row_number"], name="charge_row_once"),
+        ]
+        indexes = [
+            models.Index(fields=["subscription", "month"], condition=Q(line__isnull=True), name="charge_unbilled"),
+            models.Index(fields=["line"], condition=Q(line__isnull=False), name="charge_of_line"),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="as_delivered", operation=pgtrigger.Update, condition=pgtrigger.AnyChange(exclude=["line"])
+            ),
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+            no_truncate(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service_name} {self.cost} {self.currency}"
+
+
+class LedgerAccount(models.TextChoices):
+    """The vendor's accounts that the portal posts to."""
+
+    RECEIVABLE = "receivable", _("Accounts receivable")
+    REVENUE = "revenue", _("Revenue")
+    VAT = "vat", _("VAT payable")
+    GATEWAY = "gateway", _("Payments in transit")
+    BANK = "bank", _("Bank")
+
+
+class Posting(models.Model):
+    """One move of money in the books: from the credited account to the debited one.
+
+    Debit and credit stand in one row, so that they are equal by construction (I1). Append-only;
+    a mistake is mended by a posting the other way round.
+    """
+
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="+", db_index=False)
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="+", db_index=False)
+    invoice = models.ForeignKey(Invoice, models.PROTECT, null=True, related_name="postings", db_index=False)
+    # What caused it, in words a machine can match: "invoice:<code>", "payment:<code>".
+    reference = models.CharField(max_length=64)
+    debit = models.CharField(max_length=12, choices=LedgerAccount)
+    credit = models.CharField(max_length=12, choices=LedgerAccount)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    posted_on = models.DateField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            # The same cause posts the same move once. Led by the invoice, it also finds its postings.
+            models.UniqueConstraint(fields=["invoice", "reference", "debit", "credit"], name="posted_once"),
+            models.CheckConstraint(name="posting_above_zero", condition=Q(amount_minor__gt=0)),
+            models.CheckConstraint(name="posting_between_two", condition=~Q(debit=F("credit"))),
+        ]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"{self.debit} ← {self.credit} {self.amount_minor} {self.currency}"
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+class ParkReason(models.TextChoices):
+    """Why a profile is not billed. The customer can mend the first group; the next run looks again by itself."""
+
+    ADDRESS_INCOMPLETE = "address_incomplete", _("An address is incomplete")
+    NO_BILL_TO = "no_bill_to", _("There is no bill-to address")
+    CURRENCY_DIFFERS = "currency_differs", _("Something is priced in another currency")
+    TERM_BILLED = "term_billed", _("A term was billed already")
+    TOO_LARGE = "too_large", _("An amount is larger than an invoice can hold")
+    SUMS_DIFFER = "sums_differ", _("The sums do not fit")
+    DATABASE_REFUSED = "database_refused", _("The database refused the invoice")
+
+
+class ParkedProfile(models.Model):
+    """A profile that is not billed until somebody has looked: its sums do not fit, or something is missing (I31)."""
+
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="parkings")
+    # The month that could not be billed.
+    month = models.DateField()
+    reason = models.CharField(_("reason"), max_length=40, choices=ParkReason)
+    detail = models.TextField(_("detail"), blank=True)
+    parked_at = models.DateTimeField(_("parked"), default=timezone.now, editable=False)
+    released_at = models.DateTimeField(_("released"), null=True, blank=True)
+
+    # These are gone as soon as the customer or the vendor mends the data: every run looks again.
+    MENDED_BY_DATA = (ParkReason.ADDRESS_INCOMPLETE, ParkReason.NO_BILL_TO, ParkReason.CURRENCY_DIFFERS)
+    POLICY = Scope(view=Action.PROFILE_VIEW, account="profile__account", profile="profile")
+
+    objects = ParkedProfileQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("parked profile")
+        verbose_name_plural = _("parked profiles")
+        constraints = [models.UniqueConstraint(fields=["profile"], condition=Q(released_at=None), name="parked_once")]
+
+    def __str__(self) -> str:
+        return f"{self.profile} · {self.get_reason_display()}"
+
+
+class BillingRun(models.Model):
+    """One go at billing a month: what it made and where it got to. Progress, not truth: that is in the invoices."""
+
+    code = CodeField()
+    month = models.DateField()
+    issue_date = models.DateField()
+    status = models.CharField(max_length=8, choices=states.RunStatus, default=states.RunStatus.RUNNING)
+    profiles_total = models.PositiveIntegerField(default=0)
+    profiles_done = models.PositiveIntegerField(default=0)
+    invoices_issued = models.PositiveIntegerField(default=0)
+    profiles_parked = models.PositiveIntegerField(default=0)
+    # When it last finished a chunk: a run that is silent for long has died, and the next one says so.
+    heard_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    started_at = models.DateTimeField(default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    TRANSITIONS = states.RUN
+
+    class Meta:
+        verbose_name = _("billing run")
+        verbose_name_plural = _("billing runs")
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
+class DocumentKind(models.TextChoices):
+    PDF = "pdf", _("Invoice (PDF)")
+
+
+class Document(models.Model):
+    """A file made of an invoice, once; kept with its digest and never silently remade (L4, I28)."""
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="documents", db_index=False)
+    kind = models.CharField(max_length=12, choices=DocumentKind, default=DocumentKind.PDF)
+    status = models.CharField(max_length=8, choices=states.DocumentStatus, default=states.DocumentStatus.PENDING)
+    file = models.CharField(max_length=255, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    size_bytes = models.PositiveIntegerField(null=True)
+    # Characters that no font of ours has, replaced in print.
+    replaced_characters = models.CharField(max_length=500, blank=True)
+    last_error = models.TextField(blank=True)
+    made_at = models.DateTimeField(null=True)
+
+    TRANSITIONS = states.DOCUMENT
+    POLICY = Scope(view=Action.INVOICE_VIEW, account="invoice__account", profile="invoice__profile")
+
+    objects = PolicyQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["invoice", "kind"], name="one_document_of_a_kind")]
+        indexes = [models.Index(fields=["id"], condition=Q(status="pending"), name="document_due")]
+        triggers = [
+            only_along(states.DOCUMENT, "document_status_edges"),
+            pgtrigger.Protect(
+                name="made_is_final", operation=pgtrigger.Update, condition=pgtrigger.Q(old__status="ready")
+            ),
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.invoice} {self.kind}"
+
+
+class Dispatch(models.Model):
+    """An issued document that is to be mailed; at send time it becomes one Delivery per recipient (§11)."""
+
+    invoice = models.OneToOneField(Invoice, models.PROTECT, related_name="dispatch")
+    status = models.CharField(max_length=8, choices=states.DispatchStatus, default=states.DispatchStatus.PENDING)
+    expanded_at = models.DateTimeField(null=True)
+
+    TRANSITIONS = states.DISPATCH
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], condition=Q(status="pending"), name="dispatch_due")]
+        triggers = [only_along(states.DISPATCH, "dispatch_status_edges")]
+
+    def __str__(self) -> str:
+        return f"{self.invoice} → mail"
+
+
+class Delivery(models.Model):
+    """One invoice to one recipient. Its state is that of its message (I25)."""
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries", db_index=False)
+    email = models.EmailField(max_length=254)
+    user = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    # Why this address gets it: the role it comes from.
+    reason = models.CharField(max_length=32)
+    message = models.OneToOneField(Message, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    POLICY = Scope(view=Action.INVOICE_VIEW, account="invoice__account", profile="invoice__profile")
+
+    objects = PolicyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        constraints = [models.UniqueConstraint(fields=["invoice", "email"], name="one_delivery_per_address")]
+
+    def __str__(self) -> str:
+        return f"{self.invoice} → {self.email}"

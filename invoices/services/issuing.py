@@ -1,0 +1,241 @@
+"""From drafts to issued documents, a chunk at a time: written, posted, checked, and last of all numbered.
+
+Everything here runs in the caller's transaction, and the statements do not grow with the drafts. What
+is slow comes first. The row of the number series is locked by the last statements, when every other
+row stands and every foreign key has been checked, so that runs side by side wait for one another for
+the numbering alone; the commit ends it. A process that dies anywhere leaves nothing (I8, F01).
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.utils.translation import gettext as _
+
+from accounts.models import Address, Seller
+from core.errors import Refused
+from core.money import exponent
+from core.periods import Month
+from invoices.models import InvoiceKind, NumberSeries
+
+# Credit notes are numbered apart (L3); their numbers never look like those of invoices.
+_CREDIT_NOTE_LETTER = "C"
+
+Values = dict[str, Any]
+
+
+class SumsDiffer(Exception):
+    """What was written is not what it should come to; carries the profiles (PR6). The transaction must not commit."""
+
+    def __init__(self, profile_ids: Sequence[int]) -> None:
+        super().__init__(f"sums differ on profiles {list(profile_ids)}")
+        self.profile_ids = list(profile_ids)
+
+
+def ensure_series(seller: Seller) -> None:
+    """Make the two number series, with the seller's prefix of today; the numbers themselves go on."""
+    wanted = {
+        InvoiceKind.INVOICE: seller.number_prefix,
+        InvoiceKind.CREDIT_NOTE: seller.number_prefix + _CREDIT_NOTE_LETTER,
+    }
+    # Only a change writes: the rows are locked while another run numbers.
+    stored = NumberSeries.objects.filter(kind__in=wanted)
+    if dict(stored.values_list("kind", "prefix")) != wanted:
+        series = [NumberSeries(kind=kind, prefix=prefix) for kind, prefix in wanted.items()]
+        NumberSeries.objects.bulk_create(
+            series, update_conflicts=True, unique_fields=["kind"], update_fields=["prefix"]
+        )
+
+
+def write_drafts(month: Month, seller: Seller) -> list[int]:
+    """Write the drafts that `compute_drafts` left in its tables; returns the ids of the invoices.
+
+    Every profile gets its billing period, also one without lines, which gets no document (I7).
+    """
+    values: Values = {"first": month.first, "last": month.last, "seller": json.dumps(seller.snapshot())}
+    with connection.cursor() as cursor:
+        cursor.execute(_PERIODS, values)
+        cursor.execute(_INVOICES, values)
+        ids = [row[0] for row in cursor.fetchall()]
+        if ids:
+            cursor.execute(_LINES)
+            cursor.execute(_VAT_GROUPS)
+            cursor.execute(_CHARGES)
+        return ids
+
+
+def issue_drafts(invoice_ids: Sequence[int], *, on: date) -> None:
+    """Issue these drafts on that day: postings, document, dispatch, number and dates, all or none.
+
+    Raises SumsDiffer where lines, VAT, postings or charges do not come to what the invoice says, and
+    Refused `date_runs_backwards` where the series has a later document already.
+    """
+    values: Values = {"ids": list(invoice_ids), "on": on}
+    with connection.cursor() as cursor:
+        cursor.execute(_KINDS, values)
+        kinds = cursor.fetchall()
+        cursor.execute(_POSTINGS, values)
+        cursor.execute(_DOCUMENTS, values)
+        cursor.execute(_DISPATCHES, values)
+        scales = {currency: 10 ** exponent(currency) for _kind, currency, _count in kinds}
+        cursor.execute(_DIFFERING, {**values, "scales": json.dumps(scales)})
+        if differing := [row[0] for row in cursor.fetchall()]:
+            raise SumsDiffer(differing)
+        # The checks of foreign keys wait for the commit otherwise, when the number series is locked.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        # In one order everywhere, so that two runs never wait for each other.
+        for kind in sorted({kind for kind, _currency, _count in kinds}):
+            _number(cursor, {**values, "kind": kind, "count": sum(row[2] for row in kinds if row[0] == kind)})
+
+
+def _number(cursor: CursorWrapper, values: Values) -> None:
+    cursor.execute(_TAKE_NUMBERS, values)
+    taken = cursor.fetchone()
+    if taken is None:
+        raise Refused(
+            _("A document of this series has a later date than %(day)s. Choose that date or a later one.")
+            % {"day": values["on"]},
+            "date_runs_backwards",
+        )
+    first, prefix = taken
+    cursor.execute(_NUMBER, {**values, "first": first, "prefix": prefix, "digits": NumberSeries.DIGITS})
+
+
+def _copy_of(alias: str) -> str:
+    """SQL for what `Address.snapshot()` copies, of the table with that alias."""
+    names = Address(country="NL").snapshot()
+    return "jsonb_build_object(" + ", ".join(f"'{name}', {alias}.{name}" for name in names) + ")"
+
+
+_PERIODS = """
+INSERT INTO invoices_billingperiod (profile_id, month)
+SELECT profile_id, %(first)s FROM billing_draft ORDER BY profile_id
+"""
+
+_INVOICES = f"""
+INSERT INTO invoices_invoice (
+    id, code, kind, account_id, profile_id, period_id, period_start, period_end, currency, status,
+    net_minor, vat_minor, total_minor, prepaid_minor, settled_minor,
+    seller, sold_to, bill_to, account_name, profile_name, customer_vat_id, po_number, payment_term_days, language
+)
+SELECT d.invoice_id, d.code, d.kind, p.account_id, p.id, b.id, %(first)s, %(last)s, d.currency, 'draft',
+    d.net, d.vat, d.net + d.vat, 0, 0,
+    %(seller)s::jsonb, {_copy_of("sold_to")}, {_copy_of("bill_to")}, a.name, p.name, d.vat_id, p.po_number,
+    p.payment_term_days, d.language
+FROM billing_draft d
+JOIN invoices_billingperiod b ON b.profile_id = d.profile_id AND b.month = %(first)s
+JOIN profiles_billingprofile p ON p.id = d.profile_id
+JOIN accounts_billingaccount a ON a.id = p.account_id
+JOIN accounts_address sold_to ON sold_to.id = a.sold_to_id
+JOIN accounts_address bill_to ON bill_to.id = coalesce(p.bill_to_id, a.bill_to_id)
+WHERE d.kind IS NOT NULL
+ORDER BY d.invoice_id
+RETURNING id
+"""  # noqa: S608 names of columns
+
+_LINES = """
+INSERT INTO invoices_invoiceline (
+    id, invoice_id, position, subscription_id, purchase_id, section, description, service_name, quantity, unit,
+    unit_price, service_start, service_end, term_start, net_minor, vat_category, vat_rate
+)
+SELECT l.line_id, d.invoice_id, l.position, l.subscription_id, l.purchase_id, l.section, l.description, l.service_name,
+    l.quantity * d.sign, '', l.unit_price, l.service_start, l.service_end, l.term_start, l.net * d.sign, d.category,
+    d.rate
+FROM billing_draft d JOIN billing_draft_line l ON l.profile_id = d.profile_id
+ORDER BY d.invoice_id, l.position
+"""
+
+_VAT_GROUPS = """
+INSERT INTO invoices_vatgroup (invoice_id, category, rate, base_minor, vat_minor, wording)
+SELECT invoice_id, category, rate, net, vat, wording FROM billing_draft WHERE kind IS NOT NULL ORDER BY invoice_id
+"""
+
+_CHARGES = """
+UPDATE invoices_charge c SET line_id = l.line_id
+FROM billing_draft_charge b
+JOIN billing_draft_line l ON l.subscription_id = b.subscription_id AND l.service_name = b.service_name AND l.charges > 0
+WHERE c.id = b.charge_id
+"""
+
+_KINDS = """
+SELECT kind, currency, count(*) FROM invoices_invoice WHERE id = ANY(%(ids)s) GROUP BY kind, currency
+"""
+
+# The table of `invoices.services.ledger`; a credit note is posted the other way round.
+_POSTINGS = """
+INSERT INTO invoices_posting (
+    account_id, profile_id, invoice_id, reference, debit, credit, amount_minor, currency, posted_on
+)
+SELECT i.account_id, i.profile_id, i.id, 'invoice:' || i.code,
+    CASE i.kind WHEN 'invoice' THEN 'receivable' ELSE part.account END,
+    CASE i.kind WHEN 'invoice' THEN part.account ELSE 'receivable' END,
+    part.amount, i.currency, %(on)s
+FROM invoices_invoice i
+CROSS JOIN LATERAL (VALUES ('revenue', i.net_minor), ('vat', i.vat_minor)) AS part (account, amount)
+WHERE i.id = ANY(%(ids)s) AND part.amount > 0
+ORDER BY i.id
+"""
+
+_DOCUMENTS = """
+INSERT INTO invoices_document (invoice_id, kind, status, file, sha256, replaced_characters, last_error)
+SELECT id, 'pdf', 'pending', '', '', '', '' FROM unnest(%(ids)s::bigint[]) AS id ORDER BY id
+"""
+
+_DISPATCHES = """
+INSERT INTO invoices_dispatch (invoice_id, status)
+SELECT id, 'pending' FROM unnest(%(ids)s::bigint[]) AS id ORDER BY id
+"""
+
+# What stands in the tables now, added up anew.
+_DIFFERING = """
+SELECT i.profile_id
+FROM invoices_invoice i
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(net_minor), 0) AS net FROM invoices_invoiceline WHERE invoice_id = i.id
+) AS lines
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(base_minor), 0) AS base, coalesce(sum(vat_minor), 0) AS vat,
+        coalesce(bool_and(vat_minor = round(base_minor * rate / 100)), false) AS holds
+    FROM invoices_vatgroup WHERE invoice_id = i.id
+) AS groups
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(CASE 'receivable' WHEN debit THEN amount_minor WHEN credit THEN -amount_minor END), 0) AS owed
+    FROM invoices_posting WHERE invoice_id = i.id
+) AS posted
+WHERE i.id = ANY(%(ids)s) AND NOT (
+    lines.net = i.net_minor AND groups.base = i.net_minor AND groups.vat = i.vat_minor AND groups.holds
+    AND posted.owed = CASE i.kind WHEN 'invoice' THEN i.total_minor ELSE -i.total_minor END
+)
+UNION
+SELECT i.profile_id
+FROM invoices_invoice i
+CROSS JOIN LATERAL (
+    SELECT id, net_minor FROM invoices_invoiceline WHERE invoice_id = i.id AND unit_price IS NULL OFFSET 0
+) AS line
+CROSS JOIN LATERAL (SELECT sum(cost) AS cost FROM invoices_charge WHERE line_id = line.id) AS charged
+WHERE i.id = ANY(%(ids)s) AND round(charged.cost * (%(scales)s::jsonb ->> i.currency)::numeric)
+    <> CASE i.kind WHEN 'invoice' THEN line.net_minor ELSE -line.net_minor END
+"""
+
+_TAKE_NUMBERS = """
+UPDATE invoices_numberseries SET next_number = next_number + %(count)s, last_issue_date = %(on)s
+WHERE kind = %(kind)s AND (last_issue_date IS NULL OR last_issue_date <= %(on)s)
+RETURNING next_number - %(count)s, prefix
+"""
+
+# Nothing is owed on an invoice of zero; a credit note falls due on no day but its own.
+_NUMBER = """
+UPDATE invoices_invoice i
+SET number = %(prefix)s || lpad((%(first)s + place.of_draft)::text, %(digits)s, '0'),
+    issue_date = %(on)s,
+    due_date = CASE i.kind WHEN 'invoice' THEN %(on)s::date + i.payment_term_days ELSE %(on)s::date END,
+    status = CASE WHEN i.total_minor = 0 THEN 'paid' ELSE 'due' END
+FROM (
+    SELECT id, row_number() OVER (ORDER BY profile_id, id) - 1 AS of_draft
+    FROM invoices_invoice WHERE id = ANY(%(ids)s) AND kind = %(kind)s
+) AS place
+WHERE i.id = place.id
+"""

@@ -1,0 +1,63 @@
+"""How the state and the figures of an invoice are shown."""
+
+from collections.abc import Container
+from datetime import date
+from decimal import Decimal
+
+from django import template
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from core.money import Money
+from core.templatetags.ui import chip, money, status_chip
+from invoices.documents import figures
+from invoices.models import Invoice, InvoiceKind, VatGroup
+
+register = template.Library()
+
+
+@register.simple_tag
+def invoice_status(invoice: Invoice, on: date, processing: Container[int] = ()) -> SafeString:
+    """The chip of an invoice. `processing` holds the ids of those with an attempt that is not over (§3.6)."""
+    if invoice.status == "due" and invoice.pk in processing:
+        return chip(_("Processing"), "info")
+    if invoice.is_overdue(on):
+        return chip(_("Past due"), "danger")
+    if invoice.kind == InvoiceKind.CREDIT_NOTE and invoice.status == "paid":
+        return chip(_("Settled"), "ok")
+    return status_chip(invoice)
+
+
+@register.filter
+def days_until(day: date, on: date) -> int:
+    """How many days lie between: negative where the day is past."""
+    return (day - on).days
+
+
+@register.filter
+def quantity(value: Decimal) -> str:
+    """Without the zeros that a numeric column adds."""
+    return figures.quantity(value)
+
+
+@register.filter
+def unit_price(value: Decimal | None, currency: str) -> str:
+    """The price of one, as exact as it is; a dash where charges of several prices make the line."""
+    return figures.unit_price(value, currency) if value is not None else "—"
+
+
+@register.filter
+def signed_total(invoice: Invoice) -> Money:
+    """The total as a list shows it: below zero where it is in the customer's favour (I4)."""
+    return -invoice.total if invoice.kind == InvoiceKind.CREDIT_NOTE else invoice.total
+
+
+@register.filter
+def vat_label(group: VatGroup) -> str:
+    """VAT 21% over €1,200.00; for a rate of zero the reason instead."""
+    base = money(group.base)
+    if group.category == "AE":
+        return _("VAT reverse charged, over %(base)s") % {"base": base}
+    if group.category == "O":
+        return _("Not subject to VAT, %(base)s") % {"base": base}
+    return _("VAT %(rate)s over %(base)s") % {"rate": figures.percentage(group.rate), "base": base}

@@ -1,0 +1,88 @@
+"""What hangs on an invoice: its documents, and the mails that carried them."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.template.context import Context
+from django.utils.translation import gettext as _
+
+from core.models import MessageStatus
+from core.policy import Role
+from core.templatetags.ui import day_short
+from invoices.deliveries import deliveries_of
+from invoices.models import Delivery, Invoice
+
+register = template.Library()
+
+TONES = {"ok": "ok", "danger": "bad"}
+
+
+@register.inclusion_tag("invoices/_document_panel.html")
+def document_panel(invoice: Invoice) -> dict[str, Any]:
+    """The files of the invoice, ready or being made; one statement."""
+    return {"invoice": invoice, "documents": list(invoice.documents.order_by("pk"))}
+
+
+@register.inclusion_tag("invoices/_delivery_panel.html", takes_context=True)
+def delivery_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
+    """To whom the invoice was mailed and what became of each mail, those that need somebody first.
+
+    One statement where there are mails; two more say why there is none.
+    """
+    deliveries = deliveries_of(invoice)
+    return {
+        "invoice": invoice,
+        "deliveries": [_shown(delivery) for delivery in deliveries],
+        "dispatch": None if deliveries else getattr(invoice, "dispatch", None),
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+def _shown(delivery: Delivery) -> dict[str, Any]:
+    message = delivery.message
+    events = [_event(delivery, each) for each in delivery.timeline]
+    if not events:
+        events.append((message.created_at, _("%(day)s, queued") % {"day": day_short(message.created_at)}, ""))
+    return {
+        "pk": delivery.pk,
+        "email": delivery.email,
+        "reason": Role(delivery.reason).label,
+        "status": MessageStatus(message.status),
+        "events": events,
+        "next_try": message.next_attempt_at if message.status == MessageStatus.DEFERRED else None,
+        "possibly_twice": message.possibly_twice,
+        "has_ended": not message.is_unfinished,
+    }
+
+
+def _event(delivery: Delivery, attempt: dict[str, Any]) -> tuple[datetime, str, str]:
+    """The moment, the sentence and the tone of one entry of the timeline."""
+    at = datetime.fromisoformat(attempt["at"])
+    status = MessageStatus(attempt["outcome"])
+    # The server's own words stay as they are; ours are known to the catalogue.
+    said = attempt["words"]
+    words = _(said) if said else ""
+    if attempt["code"]:
+        words = f"{words} ({attempt['code']})"
+    sentence = _sentence(delivery, status) % {"day": day_short(at), "words": words}
+    return at, sentence, TONES.get(status.tone, "")
+
+
+def _sentence(delivery: Delivery, status: str) -> str:
+    match status:
+        case MessageStatus.ACCEPTED if delivery.message.attachments:
+            return _("%(day)s, delivered with the PDF")
+        case MessageStatus.ACCEPTED:
+            return _("%(day)s, delivered with a link")
+        case MessageStatus.DEFERRED:
+            return _("%(day)s, put off: %(words)s")
+        case MessageStatus.BOUNCED:
+            return _("%(day)s, refused: %(words)s")
+        case MessageStatus.GIVEN_UP:
+            return _("%(day)s, given up: %(words)s")
+        case MessageStatus.QUEUED:
+            return _("%(day)s, asked for again by %(words)s")
+        case MessageStatus.SUPPRESSED:
+            return _("%(day)s, not sent: invoices by e-mail are switched off")
+    return _("%(day)s, not sent: the person may no longer get this invoice")

@@ -1,0 +1,119 @@
+"""Pages of invoices: the list of an account, and one invoice."""
+
+from django.contrib import messages
+from django.db.models import Count, Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import BillingAccount
+from core.errors import Refused
+from core.lists import read_page, sorting
+from core.money import Money
+from core.policy import Action, requires
+from invoices.deliveries import resend_delivery
+from invoices.documents.archive import Damaged, file_name, read_document
+from invoices.filters import SEGMENTS, InvoiceFilter
+from invoices.lines import grouped_lines
+from invoices.models import Document, DocumentKind, Invoice
+from invoices.states import DocumentStatus
+from profiles.models import BillingProfile
+
+SORTS = {
+    "date": ["issue_date", "id"],
+    "due": ["due_date", "id"],
+    "amount": ["total_minor", "id"],
+    "number": ["number", "id"],
+}
+
+
+@requires(Action.INVOICE_VIEW, BillingAccount, anywhere=True)
+def invoices(request: HttpRequest, account: BillingAccount) -> HttpResponse:
+    """Every issued invoice the person may see in the account, newest first (S4-5, P13)."""
+    today = timezone.localdate()
+    seen = Invoice.objects.allowing(request.user, Action.INVOICE_VIEW).filter(account=account).issued()
+    profiles = BillingProfile.objects.allowing(request.user, Action.INVOICE_VIEW).filter(account=account).shown()
+    filters = InvoiceFilter(request.GET, profiles=list(profiles.order_by("name")), on=today)
+    # The snapshots of seller and addresses are the bulk of a row, and no list shows them.
+    rows = filters.apply(seen).defer("seller", "sold_to", "bill_to")
+    page = read_page(request, rows, sorting(request, SORTS, "-date"))
+    owed = seen.open().aggregate(
+        count=Count("pk"),
+        minor=Sum("amount_due_minor", default=0),
+        late=Count("pk", filter=Q(due_date__lt=today)),
+        late_minor=Sum("amount_due_minor", filter=Q(due_date__lt=today), default=0),
+    )
+    context = {
+        "account": account,
+        "page": page,
+        "filters": filters,
+        "segments": [
+            (key, label, {"open": owed["count"], "past_due": owed["late"]}.get(key)) for key, label in SEGMENTS
+        ],
+        "open": Money(owed["minor"], account.currency),
+        "past_due": Money(owed["late_minor"], account.currency),
+        "today": today,
+    }
+    return render(request, "invoices/invoices.html", context)
+
+
+@requires(Action.INVOICE_VIEW, Invoice)
+def invoice(request: HttpRequest, invoice: Invoice) -> HttpResponse:
+    """One invoice: what is owed, for what, how it was sent and paid (§3.6)."""
+    context = {
+        "account": invoice.account,
+        "invoice": invoice,
+        "sections": grouped_lines(invoice),
+        "vat_groups": invoice.vat_groups.order_by("category", "rate"),
+        "today": timezone.localdate(),
+    }
+    return render(request, "invoices/invoice.html", context)
+
+
+@requires(Action.INVOICE_DOWNLOAD, Invoice)
+@require_safe
+def invoice_pdf(request: HttpRequest, invoice: Invoice) -> HttpResponse:
+    """The PDF exactly as it was made, its digest checked (F39); a page that says so while it is being made."""
+    document = get_object_or_404(invoice.documents, kind=DocumentKind.PDF)
+    if document.status != DocumentStatus.READY:
+        return _without_pdf(request, invoice, document, status=202)
+    try:
+        pdf = read_document(document)
+    except Damaged:
+        return _without_pdf(request, invoice, document, status=503)
+    headers = {
+        "Content-Disposition": content_disposition_header(as_attachment=True, filename=file_name(invoice)),
+        "Cache-Control": "no-store",
+    }
+    return HttpResponse(pdf, content_type="application/pdf", headers=headers)
+
+
+@requires(Action.INVOICE_VIEW, Invoice)
+@require_POST
+def delivery_resend(request: HttpRequest, invoice: Invoice, delivery_id: int) -> HttpResponse:
+    """Send the invoice to one recipient once more (S4)."""
+    delivery = get_object_or_404(invoice.deliveries.select_related("message", "user"), pk=delivery_id)
+    delivery.invoice = invoice
+    try:
+        resend_delivery(delivery, by=request.user)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("The invoice goes to %(email)s again.") % {"email": delivery.email})
+    return redirect(invoice)
+
+
+def _without_pdf(request: HttpRequest, invoice: Invoice, document: Document, *, status: int) -> HttpResponse:
+    context = {"account": invoice.account, "invoice": invoice, "document": document, "is_damaged": status == 503}
+    response = render(request, "invoices/invoice_pdf.html", context, status=status)
+    response["Cache-Control"] = "no-store"
+    if document.status == DocumentStatus.PENDING and not document.last_error:
+        response["Refresh"] = "3"
+    return response
+
+
+def _with_counts(counts: dict[str, int]) -> list[tuple[str, str, int]]:
+    return [(key, str(label), counts.get(key, 0)) for key, label in SEGMENTS]

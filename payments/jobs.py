@@ -1,0 +1,42 @@
+"""Work in the background: asking the gateway what it did not tell, and reading what it did."""
+
+from datetime import datetime, time, timedelta
+
+from core.jobs import clock, job
+from payments.models import CardSetup, GatewayEvent, Payment, PaymentMethod
+from payments.services.cards import finish_card_setup
+from payments.services.events import process_event
+from payments.services.methods import forget_method
+from payments.services.reconcile import reconcile
+from payments.services.settle import look_up
+
+
+@job(due=lambda now: Payment.objects.to_look_up(now).order_by("next_lookup_at", "pk"))
+def look_up_payment(row_id: int) -> None:
+    """Ask about an attempt whose outcome did not come: after 5 minutes, an hour, and five times a day (I15)."""
+    look_up(Payment.objects.get(pk=row_id))
+
+
+@job(due=lambda now: CardSetup.objects.to_look_up(now).order_by("next_lookup_at", "pk"))
+def look_up_card_setup(row_id: int) -> None:
+    """Ask about somebody who went to add a card and did not come back."""
+    finish_card_setup(CardSetup.objects.get(pk=row_id))
+
+
+@job(due=lambda now: GatewayEvent.objects.unprocessed())
+def read_gateway_event(row_id: int) -> None:
+    """Look at the gateway for what an event was about."""
+    process_event(GatewayEvent.objects.get(pk=row_id))
+
+
+@job(due=lambda now: PaymentMethod.objects.filter(status="detached").order_by("pk"))
+def forget_removed_method(row_id: int) -> None:
+    """Have the gateway forget a method that was taken away."""
+    forget_method(PaymentMethod.objects.get(pk=row_id))
+
+
+@clock("daily", at=time(2))
+def reconcile_yesterday(slot: datetime) -> None:
+    """Hold the captures of the day before against our payments, at every gateway in use (I15)."""
+    for gateway in Payment.objects.order_by().values_list("gateway", flat=True).distinct():
+        reconcile(gateway, since=slot - timedelta(days=1, hours=2), until=slot - timedelta(hours=2))

@@ -1,0 +1,77 @@
+"""Names for sets of payment methods, set-ups, payments and events of a gateway."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from core.policy import PolicyQuerySet
+from payments.states import OPEN_PAYMENT
+
+# A card is called expiring from this many days before its last one (§3.4).
+EXPIRING_DAYS = 30
+
+
+class PaymentMethodQuerySet(PolicyQuerySet):
+    def kept(self) -> PaymentMethodQuerySet:
+        """Those a customer still has."""
+        return self.exclude(status__in=["detached", "deleted"])
+
+    def expired(self, on: date) -> PaymentMethodQuerySet:
+        return self.filter(valid_until__lt=on)
+
+    def expiring(self, on: date, days: int = EXPIRING_DAYS) -> PaymentMethodQuerySet:
+        """Valid on that day, but not so many days later."""
+        return self.filter(valid_until__gte=on, valid_until__lt=on + timedelta(days=days))
+
+    def chargeable(self, on: date) -> PaymentMethodQuerySet:
+        """Those that may be asked for money on that day."""
+        return self.kept().filter(Q(valid_until=None) | Q(valid_until__gte=on))
+
+    def offered_on(self, profile: Any) -> PaymentMethodQuerySet:
+        """What the profile may pay with: its own methods and those of the whole account (P1)."""
+        return self.kept().filter(Q(profile=profile) | Q(profile=None), account_id=profile.account_id)
+
+
+class CardSetupQuerySet(PolicyQuerySet):
+    def open(self) -> CardSetupQuerySet:
+        """Whose outcome is not known yet."""
+        return self.filter(status="started")
+
+    def to_look_up(self, at: datetime) -> CardSetupQuerySet:
+        """Whose person has not come back, and whom the gateway is to be asked about by now."""
+        return self.open().filter(next_lookup_at__lte=at)
+
+
+class PaymentQuerySet(PolicyQuerySet):
+    def open(self) -> PaymentQuerySet:
+        """Not over yet."""
+        return self.filter(status__in=OPEN_PAYMENT)
+
+    def settled(self) -> PaymentQuerySet:
+        """The money came, whatever became of it later."""
+        return self.filter(status__in=["succeeded", "partially_refunded", "refunded", "charged_back"])
+
+    def failed(self) -> PaymentQuerySet:
+        """Ended without money."""
+        return self.filter(status__in=["failed", "cancelled"])
+
+    def to_look_up(self, at: datetime) -> PaymentQuerySet:
+        """Open, and the gateway is to be asked about them by now (I15)."""
+        return self.open().filter(next_lookup_at__lte=at)
+
+    def for_a_person(self) -> PaymentQuerySet:
+        """Nobody asks the gateway any more, or its answer does not fit: somebody has to look."""
+        return self.filter(Q(status__in=OPEN_PAYMENT, next_lookup_at=None) | ~Q(parked_reason=""))
+
+
+class GatewayEventQuerySet(models.QuerySet):
+    def unprocessed(self) -> GatewayEventQuerySet:
+        return self.filter(status="received").order_by("pk")
+
+    def quarantined(self) -> GatewayEventQuerySet:
+        """What fits no attempt of ours, or says something else than we know (PR4)."""
+        return self.filter(status="quarantined")

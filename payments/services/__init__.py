@@ -1,0 +1,1 @@
+"""What is done with payment methods and payments: cards added, replaced and removed, invoices paid."""

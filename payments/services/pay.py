@@ -1,0 +1,213 @@
+"""Paying invoices: the intent first, then the gateway, then the outcome (PR3, M4).
+
+Nothing is asked of the gateway before the attempt and its key are committed, and no transaction is open
+while it answers (I34). While the outcome of an attempt is not certain, its invoices take no other (I12).
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from core.errors import Refused
+from core.history import acting
+from core.money import Money
+from core.policy import Action, demand
+from invoices.models import Invoice
+from payments.gateways.base import ChargeRequest, GatewayUnavailable
+from payments.gateways.registry import gateway_named
+from payments.models import Allocation, Initiator, Payment, PaymentMethod
+from payments.services.methods import is_offered, lock_method
+from payments.services.settle import LOOKUP_AFTER, look_up, record_outcome, record_silence
+from payments.states import AllocationStatus
+
+# T31: cards are not tried out here. Counted over the account, within an hour.
+DECLINES_AT_MOST = 10
+DECLINES_WITHIN = timedelta(hours=1)
+
+
+def pay_invoices(
+    invoices: Sequence[Invoice],
+    *,
+    method: PaymentMethod,
+    by: User,
+    request_key: str,
+    amounts: Mapping[int, Money] | None = None,
+    initiated_by: Initiator = Initiator.USER,
+    at: datetime | None = None,
+) -> Payment:
+    """Pay these invoices of one billing profile with one method; returns the attempt, whatever became of it.
+
+    `amounts` maps the id of an invoice to a part of what it owes; without it all is paid. `request_key` is
+    the form's own: the same form sent again, by the same person and for the same, gives the first attempt
+    back (I16, T59).
+
+    Refuses, and asks the gateway nothing: `not_payable`, `pays_too_much`, `under_way` (an attempt whose
+    outcome is open), `method_gone`, `expired`, `not_offered`, `too_many_declines`, `request_changed`.
+    """
+    at = at or timezone.now()
+    amounts = amounts or {}
+    parts = _parts(invoices, amounts)
+    digest = _digest(parts, amounts, method, by)
+    if (earlier := _earlier(request_key, digest)) is not None:
+        return earlier
+    for attempt in attempts_holding([invoice for invoice, _part in parts]):
+        look_up(attempt, at=at)
+    try:
+        payment, is_new = _write_intent(parts, method, by, request_key, digest, initiated_by, at)
+    except IntegrityError:
+        # The same form came twice at once: the other request wrote the attempt. A breach of another
+        # rule is not ours to explain.
+        earlier = _earlier(request_key, digest)
+        if earlier is None:
+            raise
+        return earlier
+    return _ask_gateway(payment, at) if is_new else payment
+
+
+def attempts_holding(invoices: Sequence[Invoice]) -> QuerySet[Payment]:
+    """The attempts whose outcome is open and that hold one of these invoices."""
+    return Payment.objects.open().filter(allocations__invoice__in=invoices).distinct()
+
+
+def cancel_payment(payment: Payment, *, by: User, at: datetime | None = None) -> Payment:
+    """Give up an attempt that waits for the bank's check. It may have succeeded meanwhile: the gateway says."""
+    at = at or timezone.now()
+    demand(by, Action.INVOICE_PAY, payment)
+    if not payment.is_open:
+        return payment
+    gateway = gateway_named(payment.gateway)
+    try:
+        result = gateway.cancel_charge(key=payment.idempotency_key, reference=payment.gateway_reference)
+    except GatewayUnavailable:
+        return record_silence(payment, at=at)
+    return record_outcome(payment, result, at=at)
+
+
+def _parts(invoices: Sequence[Invoice], amounts: Mapping[int, Money]) -> list[tuple[Invoice, Money]]:
+    if not invoices or len({(invoice.profile_id, invoice.currency) for invoice in invoices}) != 1:
+        raise ValueError("a payment is of one or more invoices of one billing profile")
+    return sorted(
+        ((invoice, amounts.get(invoice.pk, invoice.amount_due)) for invoice in invoices), key=lambda part: part[0].pk
+    )
+
+
+def _write_intent(
+    parts: Sequence[tuple[Invoice, Money]],
+    method: PaymentMethod,
+    by: User,
+    request_key: str,
+    digest: str,
+    initiated_by: Initiator,
+    at: datetime,
+) -> tuple[Payment, bool]:
+    """The attempt, committed with its key and what it holds; False where the same form had made it already."""
+    with transaction.atomic(durable=True), acting(by, "invoice.pay"):
+        for invoice, _part in parts:
+            demand(by, Action.INVOICE_PAY, invoice)
+        locked = Invoice.objects.select_for_update(of=("self",)).select_related("profile", "account")
+        stored = {invoice.pk: invoice for invoice in locked.filter(pk__in=[i.pk for i, _p in parts]).order_by("pk")}
+        if (earlier := _earlier(request_key, digest)) is not None:
+            return earlier, False
+        for invoice, part in parts:
+            _check_payable(stored[invoice.pk], part)
+        profile = stored[parts[0][0].pk].profile
+        method = lock_method(method)
+        _check_method(method, stored[parts[0][0].pk], at)
+        payment = Payment.objects.create(
+            account_id=profile.account_id,
+            profile=profile,
+            method=method,
+            family=method.family,
+            method_text=method.short_name,
+            gateway=method.gateway,
+            amount_minor=sum(part.minor for _invoice, part in parts),
+            currency=parts[0][1].currency,
+            idempotency_key=uuid.uuid4().hex,
+            request_key=request_key,
+            request_hash=digest,
+            initiated_by=initiated_by,
+            user=by,
+            created_at=at,
+            next_lookup_at=at + LOOKUP_AFTER[0],
+        )
+        for invoice, part in parts:
+            Allocation.objects.create(payment=payment, invoice=invoice, amount_minor=part.minor)
+    return payment, True
+
+
+def _ask_gateway(payment: Payment, at: datetime) -> Payment:
+    method = payment.method
+    if method is None:
+        raise ValueError("an attempt has a method")
+    request = ChargeRequest(
+        key=payment.idempotency_key,
+        token=method.token,
+        customer=payment.account.code,
+        amount=payment.amount,
+        description=", ".join(payment.allocations.values_list("invoice__number", flat=True)),  # type: ignore[arg-type]
+        return_url=settings.BASE_URL + reverse("payment_return", args=[payment.code]),
+        off_session=payment.initiated_by == Initiator.AUTOMATIC,
+    )
+    try:
+        result = gateway_named(payment.gateway).charge(request)
+    except GatewayUnavailable:
+        return record_silence(payment, at=at)
+    return record_outcome(payment, result, at=at)
+
+
+def _earlier(request_key: str, digest: str) -> Payment | None:
+    payment = Payment.objects.filter(request_key=request_key).first()
+    if payment is not None and payment.request_hash != digest:
+        raise Refused(
+            _("This form was used for another payment. Open the invoice again and pay from there."), "request_changed"
+        )
+    return payment
+
+
+def _check_payable(invoice: Invoice, part: Money) -> None:
+    if invoice.status == "paid":
+        raise Refused(_("%(number)s is paid already.") % {"number": invoice.number}, "not_payable")
+    if invoice.status != "due" or invoice.kind != "invoice":
+        raise Refused(_("%(number)s asks for no money.") % {"number": invoice.number}, "not_payable")
+    if Allocation.objects.filter(invoice=invoice, status=AllocationStatus.HELD).exists():
+        raise Refused(
+            _(
+                "A payment of %(number)s is under way and its outcome is not known yet. "
+                "We ask the payment provider; until then it cannot be paid again, so that nothing is paid twice."
+            )
+            % {"number": invoice.number},
+            "under_way",
+        )
+    if not Money.zero(invoice.currency) < part <= invoice.amount_due:
+        raise Refused(
+            _("Less is owed on %(number)s by now. Look at the amount and pay again.") % {"number": invoice.number},
+            "pays_too_much",
+        )
+
+
+def _check_method(method: PaymentMethod, invoice: Invoice, at: datetime) -> None:
+    if not is_offered(method, invoice.profile):
+        raise Refused(_("This payment method belongs to another billing profile."), "not_offered")
+    if method.is_expired(timezone.localdate(at)):
+        raise Refused(_("%(method)s has expired. Choose another card, or add one.") % {"method": method}, "expired")
+    recent = Payment.objects.failed().filter(account=invoice.account, created_at__gt=at - DECLINES_WITHIN)
+    if recent.count() >= DECLINES_AT_MOST:
+        raise Refused(_("Too many payments were declined. Wait an hour, or pay by bank transfer."), "too_many_declines")
+
+
+def _digest(
+    parts: Sequence[tuple[Invoice, Money]], amounts: Mapping[int, Money], method: PaymentMethod, by: User
+) -> str:
+    # "All that is owed" stays the same request when the first one has paid it meanwhile.
+    asked = [[invoice.pk, amounts[invoice.pk].minor if invoice.pk in amounts else "all"] for invoice, _part in parts]
+    return hashlib.sha256(json.dumps([by.pk, method.pk, asked]).encode()).hexdigest()

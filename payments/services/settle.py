@@ -1,0 +1,213 @@
+"""What the gateway said becomes what the portal knows: payment, allocations, invoices, books, receipt.
+
+Every way here ends in `record_outcome`: our own call, the return page, a webhook, a look-up. It may be
+told the same thing any number of times, in any order and at once.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.errors import Refused
+from core.history import acting
+from core.money import Money
+from core.states import move
+from invoices.models import Invoice, LedgerAccount, NumberSeries
+from invoices.services.ledger import post
+from invoices.services.settling import settle_invoice
+from payments.declines import explain
+from payments.gateways.base import ChargeOutcome, ChargeResult, DeclineReason, GatewayUnavailable
+from payments.gateways.registry import gateway_named
+from payments.mail import send_receipt, tell_declined
+from payments.models import Allocation, ParkedReason, Payment, PaymentMethod
+from payments.querysets import PaymentQuerySet
+from payments.states import AllocationStatus, MethodStatus, PaymentStatus
+
+# When to ask about an outcome that did not come; then a person has to look (I15).
+LOOKUP_AFTER = (timedelta(minutes=5), timedelta(hours=1), *[timedelta(days=1)] * 5)
+# "There is no such charge" is final only when a request that was on its way must have arrived.
+ARRIVES_WITHIN = timedelta(minutes=2)
+
+_ENDED_WITHOUT_MONEY = (PaymentStatus.FAILED, PaymentStatus.CANCELLED)
+
+
+def look_up(payment: Payment, *, at: datetime | None = None) -> Payment:
+    """Ask the gateway what became of the attempt, and record the answer or its silence."""
+    at = at or timezone.now()
+    try:
+        return ask(payment, at=at)
+    except GatewayUnavailable:
+        return record_silence(payment, at=at)
+
+
+def ask(payment: Payment, *, at: datetime) -> Payment:
+    """Ask the gateway what became of the attempt, and record it; raises GatewayUnavailable. Not inside a
+    transaction."""
+    gateway = gateway_named(payment.gateway)
+    result = gateway.find_charge(key=payment.idempotency_key, reference=payment.gateway_reference)
+    return record_outcome(payment, result, at=at)
+
+
+def ask_again(payments: PaymentQuerySet, *, at: datetime) -> int:
+    """Have the job ask about these attempts now, also about those that were left to a person; returns how many."""
+    return payments.open().update(next_lookup_at=at, lookups=0)
+
+
+def record_silence(payment: Payment, *, at: datetime) -> Payment:
+    """The gateway did not answer: it is asked again later. An attempt that just began is unknown now; one
+    that waits for the bank, or is being processed, still does."""
+    with transaction.atomic(durable=True), acting(None, "payment.unknown"):
+        payment = _locked(payment)
+        if payment.is_open:
+            began = payment.status == PaymentStatus.CREATED
+            _leave_open(payment, PaymentStatus.UNKNOWN if began else PaymentStatus(payment.status), at)
+    return payment
+
+
+def record_outcome(payment: Payment, result: ChargeResult, *, at: datetime) -> Payment:
+    """Write down what the gateway says; returns the payment as it is now.
+
+    An answer that does not fit (another amount, money after the attempt was given up) parks the payment
+    for a person and moves no money in the books.
+    """
+    with transaction.atomic(durable=True), acting(None, f"payment.{result.outcome}"):
+        payment = _locked(payment)
+        if payment.is_open:
+            _advance(payment, result, at)
+        elif result.outcome == ChargeOutcome.SUCCEEDED and payment.status in _ENDED_WITHOUT_MONEY:
+            _park(payment, ParkedReason.CAPTURED_AFTER_ALL)
+    return payment
+
+
+def next_receipt_number() -> str:
+    """A number of the series of receipts. It is the last lock of the transaction, as with every series."""
+    NumberSeries.objects.get_or_create(kind="receipt", defaults={"prefix": "R"})
+    series = NumberSeries.objects.select_for_update().get(kind="receipt")
+    number, series.next_number = str(series), series.next_number + 1
+    series.save(update_fields=["next_number"])
+    return number
+
+
+def _advance(payment: Payment, result: ChargeResult, at: datetime) -> None:
+    match result.outcome:
+        case ChargeOutcome.SUCCEEDED if result.amount != payment.amount:
+            _park(payment, ParkedReason.AMOUNT_DIFFERS)
+            _leave_open(payment, PaymentStatus.UNKNOWN, at, gateway_reference=result.reference)
+        case ChargeOutcome.SUCCEEDED:
+            _succeed(payment, result, at)
+        case ChargeOutcome.FAILED:
+            _fail(payment, result.decline or DeclineReason.DECLINED_BY_BANK, at, result.reference)
+        case ChargeOutcome.CANCELLED:
+            _release(payment)
+            _end(payment, PaymentStatus.CANCELLED, gateway_reference=result.reference)
+        case ChargeOutcome.NEVER_RECEIVED if at - payment.created_at >= ARRIVES_WITHIN:
+            _fail(payment, DeclineReason.NEVER_RECEIVED, at)
+        case ChargeOutcome.NEVER_RECEIVED:
+            pass  # It may still be on its way; the look-up that is planned will tell.
+        case ChargeOutcome.REQUIRES_ACTION:
+            _leave_open(
+                payment,
+                PaymentStatus.REQUIRES_ACTION,
+                at,
+                gateway_reference=result.reference,
+                action_url=result.action_url,
+            )
+        case ChargeOutcome.PROCESSING:
+            _leave_open(payment, PaymentStatus.PROCESSING, at, gateway_reference=result.reference)
+
+
+def _succeed(payment: Payment, result: ChargeResult, at: datetime) -> None:
+    day, reference = timezone.localdate(at), f"payment:{payment.code}"
+    for allocation, invoice in _held(payment):
+        part = Money(allocation.amount_minor, payment.currency)
+        try:
+            with transaction.atomic():
+                settle_invoice(invoice, part, reference=reference, on=day)
+        except Refused:
+            # The invoice was credited or settled in another way meanwhile: the money came all the same, and
+            # is the customer's.
+            gateway, receivable = LedgerAccount.GATEWAY, LedgerAccount.RECEIVABLE
+            post(invoice, debit=gateway, credit=receivable, amount=part, reference=reference, on=day)
+            move(allocation, AllocationStatus.RELEASED)
+            _park(payment, ParkedReason.NOT_ALL_ALLOCATED)
+        else:
+            move(allocation, AllocationStatus.SETTLED)
+    _mark_method(payment, MethodStatus.ACTIVE)
+    if payment.parked_reason == ParkedReason.AMOUNT_DIFFERS:
+        _write(payment, parked_reason="")
+    _end(
+        payment,
+        PaymentStatus.SUCCEEDED,
+        gateway_reference=result.reference,
+        settled_at=at,
+        receipt_number=next_receipt_number(),
+    )
+    send_receipt(payment)
+
+
+def _fail(payment: Payment, reason: DeclineReason, at: datetime, reference: str = "") -> None:
+    _release(payment)
+    if explain(reason).is_about_card:
+        _mark_method(payment, MethodStatus.DECLINED, last_decline_reason=reason, last_declined_at=at)
+    _end(payment, PaymentStatus.FAILED, decline_reason=reason, gateway_reference=reference or payment.gateway_reference)
+    tell_declined(payment)
+
+
+def _release(payment: Payment) -> None:
+    for allocation, _invoice in _held(payment):
+        move(allocation, AllocationStatus.RELEASED)
+
+
+def _end(payment: Payment, status: PaymentStatus, **fields: object) -> None:
+    move(payment, status, next_lookup_at=None, action_url="", **fields)
+
+
+def _leave_open(payment: Payment, status: PaymentStatus, at: datetime, **fields: object) -> None:
+    """Still open. A change of status starts the schedule anew; the same again goes one step further."""
+    if payment.parked_reason:
+        lookups, asks_at = payment.lookups, None
+    elif payment.status != status:
+        lookups, asks_at = 0, at + LOOKUP_AFTER[0]
+    elif payment.next_lookup_at is None or payment.next_lookup_at > at:
+        lookups, asks_at = payment.lookups, payment.next_lookup_at
+    else:
+        lookups = payment.lookups + 1
+        asks_at = at + LOOKUP_AFTER[lookups] if lookups < len(LOOKUP_AFTER) else None
+    fields |= {"lookups": lookups, "next_lookup_at": asks_at}
+    if payment.status != status:
+        move(payment, status, **fields)
+    else:
+        _write(payment, **fields)
+
+
+def _park(payment: Payment, reason: ParkedReason) -> None:
+    _write(payment, parked_reason=reason)
+
+
+def _write(payment: Payment, **fields: object) -> None:
+    Payment.objects.filter(pk=payment.pk).update(**fields)
+    for name, value in fields.items():
+        setattr(payment, name, value)
+
+
+def _mark_method(payment: Payment, status: MethodStatus, **fields: object) -> None:
+    if payment.method_id is None:
+        return
+    method = PaymentMethod.objects.select_for_update().get(pk=payment.method_id)
+    if method.is_kept and method.status != status:
+        move(method, status, **fields)
+    elif method.is_kept and fields:
+        PaymentMethod.objects.filter(pk=method.pk).update(**fields)
+
+
+def _locked(payment: Payment) -> Payment:
+    rows = Payment.objects.select_for_update(of=("self",)).select_related("account", "profile__account", "user")
+    return rows.get(pk=payment.pk)
+
+
+def _held(payment: Payment) -> list[tuple[Allocation, Invoice]]:
+    """What the attempt holds, its invoices locked in the order in which everybody locks them."""
+    held = {row.invoice_id: row for row in payment.allocations.filter(status=AllocationStatus.HELD)}
+    invoices = Invoice.objects.select_for_update().filter(pk__in=held).order_by("pk")
+    return [(held[invoice.pk], invoice) for invoice in invoices]

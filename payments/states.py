@@ -1,0 +1,129 @@
+"""Which status of a payment, an allocation, a method, a card set-up and an event may follow which (I14)."""
+
+from django.utils.translation import gettext_lazy as _
+
+from core.states import Status, Transitions
+
+
+class PaymentStatus(Status):
+    CREATED = "created", _("Being prepared")
+    REQUIRES_ACTION = "requires_action", _("Waiting for your bank's check")
+    PROCESSING = "processing", _("Processing")
+    UNKNOWN = "unknown", _("Outcome unknown")
+    SUCCEEDED = "succeeded", _("Paid")
+    FAILED = "failed", _("Declined")
+    CANCELLED = "cancelled", _("Cancelled")
+    PARTIALLY_REFUNDED = "partially_refunded", _("Partly refunded")
+    REFUNDED = "refunded", _("Refunded")
+    CHARGED_BACK = "charged_back", _("Charged back")
+
+    __tones__ = {
+        "created": "info",
+        "requires_action": "warn",
+        "processing": "info",
+        "unknown": "warn",
+        "succeeded": "ok",
+        "failed": "danger",
+        "cancelled": "neutral",
+        "partially_refunded": "neutral",
+        "refunded": "neutral",
+        "charged_back": "danger",
+    }
+
+
+# An attempt that is not over yet: it holds its invoices, and no second one may start (I12).
+OPEN_PAYMENT = ("created", "requires_action", "processing", "unknown")
+
+PAYMENT: Transitions = {
+    ("created", "requires_action"): "payment.requires_action",
+    ("created", "processing"): "payment.processing",
+    ("created", "succeeded"): "payment.succeeded",
+    ("created", "failed"): "payment.failed",
+    ("created", "unknown"): "payment.unknown",
+    ("created", "cancelled"): "payment.cancelled",
+    ("requires_action", "processing"): "payment.processing",
+    ("requires_action", "succeeded"): "payment.succeeded",
+    ("requires_action", "failed"): "payment.failed",
+    ("requires_action", "cancelled"): "payment.cancelled",
+    ("requires_action", "unknown"): "payment.unknown",
+    ("processing", "succeeded"): "payment.succeeded",
+    ("processing", "failed"): "payment.failed",
+    ("processing", "cancelled"): "payment.cancelled",
+    ("processing", "unknown"): "payment.unknown",
+    ("unknown", "requires_action"): "payment.requires_action",
+    ("unknown", "processing"): "payment.processing",
+    ("unknown", "succeeded"): "payment.succeeded",
+    ("unknown", "failed"): "payment.failed",
+    ("unknown", "cancelled"): "payment.cancelled",
+    ("succeeded", "partially_refunded"): "payment.partially_refunded",
+    ("succeeded", "refunded"): "payment.refunded",
+    ("partially_refunded", "refunded"): "payment.refunded",
+    ("succeeded", "charged_back"): "payment.charged_back",
+    ("charged_back", "succeeded"): "payment.chargeback_reversed",
+}
+
+
+class AllocationStatus(Status):
+    HELD = "held", _("Under way")
+    SETTLED = "settled", _("Paid")
+    RELEASED = "released", _("Released")
+
+    __tones__ = {"held": "info", "settled": "ok", "released": "neutral"}
+
+
+ALLOCATION: Transitions = {
+    ("held", "settled"): "allocation.settled",
+    ("held", "released"): "allocation.released",
+}
+
+
+class MethodStatus(Status):
+    ACTIVE = "active", _("Active")
+    DECLINED = "declined", _("Last charge declined")
+    DETACHED = "detached", _("Detached")
+    DELETED = "deleted", _("Deleted")
+
+    __tones__ = {"active": "ok", "declined": "danger", "detached": "neutral", "deleted": "neutral"}
+
+
+# Expiring and expired are questions about dates.
+METHOD: Transitions = {
+    ("active", "declined"): "method.declined",
+    ("declined", "active"): "method.charged",
+    ("active", "detached"): "method.detached",
+    ("declined", "detached"): "method.detached",
+    ("detached", "deleted"): "method.deleted",
+    ("active", "deleted"): "method.deleted",
+    ("declined", "deleted"): "method.deleted",
+}
+
+
+class SetupStatus(Status):
+    STARTED = "started", _("Started")
+    COMPLETED = "completed", _("Completed")
+    FAILED = "failed", _("Declined")
+    CANCELLED = "cancelled", _("Cancelled")
+
+    __tones__ = {"started": "info", "completed": "ok", "failed": "danger", "cancelled": "neutral"}
+
+
+SETUP: Transitions = {
+    ("started", "completed"): "setup.completed",
+    ("started", "failed"): "setup.failed",
+    ("started", "cancelled"): "setup.cancelled",
+}
+
+
+class EventStatus(Status):
+    RECEIVED = "received", _("Received")
+    PROCESSED = "processed", _("Processed")
+    QUARANTINED = "quarantined", _("Needs a look")
+
+    __tones__ = {"received": "info", "processed": "ok", "quarantined": "warn"}
+
+
+EVENT: Transitions = {
+    ("received", "processed"): "event.processed",
+    ("received", "quarantined"): "event.quarantined",
+    ("quarantined", "processed"): "event.processed",
+}

@@ -1,0 +1,98 @@
+"""What pages of other apps show of payments.
+
+{% payment_panel invoice %}                       the payments of an invoice, latest first
+{% payment_button invoice %}                      Pay now, or why not, for block commands
+{% open_attempt invoice as processing %}          the ids of invoices with an attempt that is not over:
+{% decline_advice %}                              every reason for a decline and what helps, for the help page
+{% open_attempts invoices as processing %}        for {% invoice_status invoice today processing %}
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import template
+from django.db.models import F
+from django.template.context import Context
+
+from core.money import Money
+from core.policy import Action, may
+from invoices.models import Invoice
+from payments.declines import DECLINES, Decline, explain
+from payments.models import Allocation, Payment
+from payments.states import AllocationStatus, PaymentStatus
+
+register = template.Library()
+
+SHOWN = 20
+
+
+@register.simple_tag
+def open_attempts(invoices: Iterable[Invoice]) -> set[int]:
+    """Which of these an attempt holds whose outcome is open."""
+    held = Allocation.objects.filter(invoice__in=list(invoices), status=AllocationStatus.HELD)
+    return set(held.values_list("invoice_id", flat=True))
+
+
+@register.simple_tag
+def open_attempt(invoice: Invoice) -> set[int]:
+    return {invoice.pk} if _under_way(invoice) else set()
+
+
+@register.inclusion_tag("payments/_payment_panel.html", takes_context=True)
+def payment_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
+    """The payments of an invoice with their outcome: paid, declined and why, or under way."""
+    return {
+        "request": context.get("request"),
+        "user": context.get("user"),
+        "invoice": invoice,
+        "rows": [
+            (payment, Money(payment.part_minor, payment.currency), _decline(payment))
+            for payment in _payments_of(invoice)[:SHOWN]
+        ],
+    }
+
+
+@register.inclusion_tag("payments/_payment_button.html", takes_context=True)
+def payment_button(context: Context, invoice: Invoice) -> dict[str, Any]:
+    """Pay now where that is possible; otherwise the same button, locked, with who may (P2)."""
+    user, is_payable = context["user"], invoice.status == "due" and invoice.kind == "invoice"
+    return {
+        "request": context.get("request"),
+        "user": user,
+        "invoice": invoice,
+        "is_payable": is_payable,
+        "can_pay": is_payable and may(user, Action.INVOICE_PAY, invoice),
+        "under_way": _under_way(invoice) if is_payable else None,
+    }
+
+
+@register.inclusion_tag("payments/_decline_advice.html")
+def decline_advice() -> dict[str, Any]:
+    """Every reason for which a payment is declined, and what to do then (S3-16)."""
+    return {"declines": DECLINES.values()}
+
+
+@register.filter
+def decline_words(payment: Payment) -> str:
+    """Why it was declined, in a few words; empty where it was not."""
+    decline = _decline(payment)
+    return str(decline.short) if decline else ""
+
+
+def _payments_of(invoice: Invoice) -> list[Any]:
+    """The payments of the invoice, latest first, each with its part; read once for all tags of a page."""
+    if not hasattr(invoice, "_shown_payments"):
+        payments = Payment.objects.filter(allocations__invoice=invoice).annotate(
+            part_minor=F("allocations__amount_minor"), part_status=F("allocations__status")
+        )
+        invoice._shown_payments = list(payments.order_by("-created_at", "-pk"))
+    return invoice._shown_payments
+
+
+def _under_way(invoice: Invoice) -> Payment | None:
+    """The attempt that holds the invoice until its outcome is certain (I12)."""
+    return next((payment for payment in _payments_of(invoice) if payment.part_status == AllocationStatus.HELD), None)
+
+
+def _decline(payment: Payment) -> Decline | None:
+    return explain(payment.decline_reason) if payment.status == PaymentStatus.FAILED else None

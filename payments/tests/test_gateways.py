@@ -1,0 +1,357 @@
+"""The contract that every gateway adapter keeps. Another one joins by a driver in DRIVERS.
+
+A driver stands in for the person and the bank at that gateway: it enters cards, answers checks, lets
+pending charges end and reads how often money was taken.
+"""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from core.money import Money
+from payments.gateways.base import (
+    BadSignature,
+    ChargeOutcome,
+    ChargeRequest,
+    DeclineReason,
+    Gateway,
+    GatewayUnavailable,
+    KeyReused,
+    SavedCard,
+    SetupOutcome,
+)
+from payments.gateways.sandbox import api, signatures
+from payments.gateways.sandbox.adapter import DECLINES, SandboxGateway
+from payments.gateways.sandbox.cards import SPECIMENS
+from payments.gateways.sandbox.models import Charge, Webhook
+
+pytestmark = pytest.mark.django_db
+
+EUROS = Money(12_100, "EUR")
+
+
+class Driver(Protocol):
+    """The other side of a gateway, for tests."""
+
+    gateway: Gateway
+    # The names of cards that behave in these ways.
+    declines: dict[str, DeclineReason]
+
+    def enter(self, session_id: str, card: str) -> None: ...
+    def leave(self, session_id: str) -> None: ...
+    def answer(self, reference: str, *, confirmed: bool) -> None: ...
+    def captures(self, key: str) -> int: ...
+    def event(self, key: str, at: datetime) -> tuple[dict[str, str], bytes]: ...
+
+
+class SandboxDriver:
+    gateway: Gateway = SandboxGateway()
+    declines = {name: DECLINES[card.declined] for name, card in SPECIMENS.items() if card.declined}
+
+    def enter(self, session_id: str, card: str) -> None:
+        number = SPECIMENS[card].number
+        api.enter_card(session_id, number=number, expiry_year=2099, expiry_month=12, holder="T. Test")
+
+    def leave(self, session_id: str) -> None:
+        api.leave_session(session_id)
+
+    def answer(self, reference: str, *, confirmed: bool) -> None:
+        api.answer_charge_check(reference, confirmed=confirmed)
+
+    def captures(self, key: str) -> int:
+        return Charge.objects.filter(key=key).exclude(captured_at=None).count()
+
+    def event(self, key: str, at: datetime) -> tuple[dict[str, str], bytes]:
+        body = Webhook.objects.filter(body__contains=key).latest("pk").body.encode()
+        return {signatures.HEADER: signatures.sign(body, at)}, body
+
+
+DRIVERS: dict[str, Callable[[], Driver]] = {"sandbox": SandboxDriver}
+
+
+@pytest.fixture(params=sorted(DRIVERS))
+def driver(request) -> Driver:
+    return DRIVERS[request.param]()
+
+
+def new_key():
+    return uuid.uuid4().hex
+
+
+def set_up(driver, key, customer="customer"):
+    return driver.gateway.start_setup(key=key, customer=customer, return_url="https://portal.example/back/")
+
+
+def saved(driver, card) -> SavedCard:
+    key = new_key()
+    session = set_up(driver, key)
+    driver.enter(session.session_id, card)
+    found = driver.gateway.find_setup(key=key, session_id=session.session_id).card
+    assert found is not None
+    return found
+
+
+def request_for(token, key=None, amount=EUROS, **options) -> ChargeRequest:
+    return ChargeRequest(
+        key=key or new_key(),
+        token=token,
+        customer="customer",
+        amount=amount,
+        description="G000000001",
+        return_url="https://portal.example/back/",
+        **options,
+    )
+
+
+# --- Cards --------------------------------------------------------------------------------------
+
+
+def test_a_set_up_is_open_until_a_card_is_entered(driver):
+    key = new_key()
+
+    session = set_up(driver, key)
+
+    assert session.url
+    assert driver.gateway.find_setup(key=key, session_id=session.session_id).outcome == SetupOutcome.OPEN
+
+
+def test_a_completed_set_up_gives_the_card_without_its_number(driver):
+    card = saved(driver, "visa")
+
+    assert (card.brand, card.last4, card.expiry_year, card.expiry_month) == ("visa", "4242", 2099, 12)
+    assert card.token
+    assert SPECIMENS["visa"].number not in repr(card)
+
+
+def test_the_same_card_has_the_same_fingerprint_and_another_token(driver):
+    first, second, other = saved(driver, "visa"), saved(driver, "visa"), saved(driver, "amex")
+
+    assert first.fingerprint == second.fingerprint != other.fingerprint
+    assert first.token != second.token
+
+
+def test_I16_the_same_key_opens_the_same_session(driver):
+    key = new_key()
+
+    assert set_up(driver, key) == set_up(driver, key)
+
+
+def test_I16_a_key_of_a_session_is_not_taken_for_another(driver):
+    key = new_key()
+    set_up(driver, key)
+
+    with pytest.raises(KeyReused):
+        set_up(driver, key, customer="somebody else")
+
+
+def test_a_refused_card_says_why(driver):
+    key = new_key()
+    session = set_up(driver, key)
+    driver.enter(session.session_id, "prepaid")
+
+    result = driver.gateway.find_setup(key=key, session_id=session.session_id)
+
+    assert (result.outcome, result.decline, result.card) == (SetupOutcome.REFUSED, DeclineReason.NOT_ACCEPTED, None)
+
+
+def test_a_set_up_that_was_left_or_never_begun_has_ended(driver):
+    key = new_key()
+    session = set_up(driver, key)
+    driver.leave(session.session_id)
+
+    left = driver.gateway.find_setup(key=key, session_id=session.session_id)
+    never = driver.gateway.find_setup(key=new_key(), session_id="")
+
+    assert (left.outcome, never.outcome) == (SetupOutcome.ENDED, SetupOutcome.ENDED)
+
+
+# --- Charges ------------------------------------------------------------------------------------
+
+
+def test_a_charge_takes_the_amount_once(driver):
+    request = request_for(saved(driver, "visa").token)
+
+    result = driver.gateway.charge(request)
+
+    assert (result.outcome, result.key, result.amount) == (ChargeOutcome.SUCCEEDED, request.key, EUROS)
+    assert result.reference
+    assert driver.captures(request.key) == 1
+
+
+def test_I16_the_same_key_gives_the_same_answer_and_takes_nothing_more(driver):
+    request = request_for(saved(driver, "visa").token)
+
+    first, again = driver.gateway.charge(request), driver.gateway.charge(request)
+
+    assert first == again
+    assert driver.captures(request.key) == 1
+
+
+def test_I16_a_key_of_a_charge_is_not_taken_for_another_amount(driver):
+    token = saved(driver, "visa").token
+    request = request_for(token)
+    driver.gateway.charge(request)
+
+    with pytest.raises(KeyReused):
+        driver.gateway.charge(request_for(token, key=request.key, amount=Money(1, "EUR")))
+
+
+@pytest.mark.parametrize("card", sorted(name for name in SandboxDriver.declines if name != "refused_later"))
+def test_each_decline_is_a_result_with_its_reason(driver, card):
+    request = request_for(saved(driver, card).token)
+
+    result = driver.gateway.charge(request)
+
+    assert (result.outcome, result.decline) == (ChargeOutcome.FAILED, driver.declines[card])
+    assert driver.captures(request.key) == 0
+
+
+def test_a_declined_key_stays_declined(driver):
+    request = request_for(saved(driver, "no_funds").token)
+
+    assert driver.gateway.charge(request) == driver.gateway.charge(request)
+
+
+def test_L10_the_banks_check_sends_the_person_away_and_then_captures(driver):
+    request = request_for(saved(driver, "checked").token)
+    asked = driver.gateway.charge(request)
+    assert (asked.outcome, bool(asked.action_url)) == (ChargeOutcome.REQUIRES_ACTION, True)
+    assert driver.captures(request.key) == 0
+
+    driver.answer(asked.reference, confirmed=True)
+    result = driver.gateway.find_charge(key=request.key, reference=asked.reference)
+
+    assert (result.outcome, driver.captures(request.key)) == (ChargeOutcome.SUCCEEDED, 1)
+
+
+def test_L10_with_nobody_there_the_bank_cannot_ask(driver):
+    result = driver.gateway.charge(request_for(saved(driver, "checked").token, off_session=True))
+
+    assert (result.outcome, result.decline) == (ChargeOutcome.FAILED, DeclineReason.AUTHENTICATION_REQUIRED)
+
+
+def test_an_unanswered_check_lapses(driver, time_machine):
+    start = timezone.now()
+    request = request_for(saved(driver, "checked").token)
+    asked = driver.gateway.charge(request)
+
+    time_machine.move_to(start + timedelta(hours=1))
+    result = driver.gateway.find_charge(key=request.key, reference=asked.reference)
+
+    assert (result.outcome, result.decline) == (ChargeOutcome.FAILED, DeclineReason.AUTHENTICATION_FAILED)
+
+
+def test_a_waiting_charge_can_be_cancelled_and_a_paid_one_cannot(driver):
+    waiting, paid = request_for(saved(driver, "checked").token), request_for(saved(driver, "visa").token)
+    driver.gateway.charge(waiting)
+    driver.gateway.charge(paid)
+
+    outcomes = [driver.gateway.cancel_charge(key=each.key, reference="").outcome for each in (waiting, paid)]
+
+    assert outcomes == [ChargeOutcome.CANCELLED, ChargeOutcome.SUCCEEDED]
+
+
+def test_a_charge_that_never_came_is_not_found(driver):
+    assert driver.gateway.find_charge(key=new_key(), reference="").outcome == ChargeOutcome.NEVER_RECEIVED
+
+
+def test_F06_cut_before_capture_is_unknown_and_nothing_was_taken(driver):
+    request = request_for(saved(driver, "cut_before").token)
+
+    with pytest.raises(GatewayUnavailable):
+        driver.gateway.charge(request)
+
+    assert driver.gateway.find_charge(key=request.key, reference="").outcome == ChargeOutcome.NEVER_RECEIVED
+    assert driver.captures(request.key) == 0
+
+
+def test_F07_cut_after_capture_is_unknown_and_found_by_its_key(driver):
+    request = request_for(saved(driver, "cut_after").token)
+
+    for _time in range(3):
+        with pytest.raises(GatewayUnavailable):
+            driver.gateway.charge(request)
+
+    assert driver.gateway.find_charge(key=request.key, reference="").outcome == ChargeOutcome.SUCCEEDED
+    assert driver.captures(request.key) == 1
+
+
+def test_a_forgotten_card_takes_no_more_money(driver):
+    token = saved(driver, "visa").token
+    driver.gateway.detach(token=token)
+    driver.gateway.detach(token=token)
+
+    result = driver.gateway.charge(request_for(token))
+
+    assert result.outcome == ChargeOutcome.FAILED
+
+
+def test_I15_captured_charges_are_listed_for_reconciliation(driver):
+    start = timezone.now()
+    paid, declined = request_for(saved(driver, "visa").token), request_for(saved(driver, "no_funds").token)
+    driver.gateway.charge(paid)
+    driver.gateway.charge(declined)
+
+    listed = driver.gateway.captured(since=start, until=timezone.now() + timedelta(seconds=1))
+
+    assert [(result.key, result.amount) for result in listed] == [(paid.key, EUROS)]
+
+
+# --- Events -------------------------------------------------------------------------------------
+
+
+def test_T26_an_event_names_the_charge_by_our_key(driver):
+    request = request_for(saved(driver, "visa").token)
+    driver.gateway.charge(request)
+    now = timezone.now()
+    headers, body = driver.event(request.key, now)
+
+    event = driver.gateway.read_event(headers=headers, body=body, at=now)
+
+    assert (event.key, event.amount) == (request.key, EUROS)
+    assert event.event_id
+
+
+@pytest.mark.parametrize("wrong", ["altered body", "no header", "late", "early", "another header"])
+def test_T26_an_event_without_a_right_fresh_signature_is_refused(driver, wrong):
+    request = request_for(saved(driver, "visa").token)
+    driver.gateway.charge(request)
+    now = timezone.now()
+    headers, body = driver.event(request.key, now)
+    at = now
+    if wrong == "altered body":
+        body = body.replace(b"12100", b"99999")
+    elif wrong == "no header":
+        headers = {}
+    elif wrong == "another header":
+        headers = dict.fromkeys(headers, "t=1,v1=" + "0" * 64)
+    else:
+        at = now + timedelta(minutes=6 if wrong == "late" else -6)
+
+    with pytest.raises(BadSignature):
+        driver.gateway.read_event(headers=headers, body=body, at=at)
+
+
+# --- Apart from the portal ----------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_I34_no_call_is_made_inside_a_transaction(driver):
+    calls = [
+        lambda: set_up(driver, new_key()),
+        lambda: driver.gateway.find_setup(key="x", session_id="x"),
+        lambda: driver.gateway.charge(request_for("token")),
+        lambda: driver.gateway.find_charge(key="x", reference=""),
+        lambda: driver.gateway.cancel_charge(key="x", reference=""),
+        lambda: driver.gateway.detach(token="x"),
+        lambda: driver.gateway.captured(since=timezone.now(), until=timezone.now()),
+    ]
+
+    for call in calls:
+        with transaction.atomic(), pytest.raises(RuntimeError):
+            call()

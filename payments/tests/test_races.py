@@ -1,0 +1,185 @@
+"""Many at once, on committed transactions and real threads (Q9): one capture, one effect, no half states.
+
+The default run takes each race once; `--long` repeats each fifty times.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from accounts.tests.factories import BillingAccountFactory, UserFactory
+from core.errors import Refused
+from core.models import Message
+from core.policy import Role
+from invoices.models import Posting
+from invoices.tests.factories import InvoiceFactory
+from payments.gateways.sandbox import api
+from payments.gateways.sandbox.models import Charge
+from payments.models import Allocation, GatewayEvent, Payment, PaymentMethod, ProfileMethods
+from payments.services.events import process_event
+from payments.services.methods import remove_method, set_default_method
+from payments.services.pay import pay_invoices
+from payments.services.settle import look_up
+from payments.tests.factories import PaymentMethodFactory
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CROWD = 20
+TODAY = date(2026, 11, 20)
+
+
+@pytest.fixture
+def bursts(long):
+    """How often a race is run."""
+    return range(50 if long else 1)
+
+
+def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What each call gives or raises, all of them let go at the same moment, each on its own connection."""
+    ready, answers = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(number: int, call: Callable[[], Any]) -> None:
+        connection.ensure_connection()
+        ready.wait()
+        try:
+            answers[number] = call()
+        except Refused as refusal:
+            answers[number] = refusal.code
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(number, call)) for number, call in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def a_payable_invoice(specimen="visa", payers=1):
+    profile = BillingProfileFactory()
+    people = [ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user for _number in range(payers)]
+    return InvoiceFactory(profile=profile), PaymentMethodFactory(account=profile.account, specimen=specimen), people
+
+
+def pays(invoice, method, person, key):
+    return lambda: pay_invoices([invoice], method=method, by=person, request_key=key)
+
+
+def captures(invoice):
+    keys = Payment.objects.filter(allocations__invoice=invoice).values("idempotency_key")
+    return Charge.objects.filter(key__in=keys).exclude(captured_at=None).count()
+
+
+def assert_paid_once(invoice):
+    invoice.refresh_from_db()
+    payment = Payment.objects.settled().get(allocations__invoice=invoice)
+    assert (invoice.status, invoice.amount_due_minor, captures(invoice)) == ("paid", 0, 1)
+    assert Posting.objects.filter(invoice=invoice, reference=f"payment:{payment.code}").count() == 1
+    assert not Allocation.objects.filter(invoice=invoice, status="held").exists()
+    return payment
+
+
+def test_T24_a_form_sent_twenty_times_at_once_is_one_attempt(bursts):
+    for _burst in bursts:
+        invoice, method, (person,) = a_payable_invoice()
+        key = uuid.uuid4().hex
+
+        answers = at_once([pays(invoice, method, person, key)] * CROWD)
+
+        payment = assert_paid_once(invoice)
+        assert answers == [payment] * CROWD
+
+
+def test_T24_twenty_tabs_and_people_at_once_capture_once(bursts):
+    for _burst in bursts:
+        invoice, method, people = a_payable_invoice(payers=4)
+        calls = [pays(invoice, method, people[number % 4], uuid.uuid4().hex) for number in range(CROWD)]
+
+        answers = at_once(calls)
+
+        payment = assert_paid_once(invoice)
+        others = [answer for answer in answers if answer != payment]
+        assert len(others) == CROWD - 1
+        assert set(others) <= {"under_way", "not_payable"}
+
+
+def test_T24_F07_twenty_retries_over_a_line_that_is_cut_capture_once(bursts):
+    for _burst in bursts:
+        invoice, method, (person,) = a_payable_invoice("cut_after")
+        calls = [pays(invoice, method, person, uuid.uuid4().hex) for _number in range(CROWD)]
+
+        at_once(calls)
+
+        assert captures(invoice) == 1
+        for payment in Payment.objects.open():
+            look_up(payment)
+        assert_paid_once(invoice)
+
+
+def test_webhook_return_page_and_job_at_once_have_one_effect(bursts):
+    for burst in bursts:
+        invoice, method, (person,) = a_payable_invoice("checked")
+        payment = pay_invoices([invoice], method=method, by=person, request_key=uuid.uuid4().hex)
+        api.answer_charge_check(payment.gateway_reference, confirmed=True)
+        events = [
+            GatewayEvent.objects.create(
+                gateway="sandbox",
+                event_id=f"{burst}-{number}",
+                kind="charge.succeeded",
+                idempotency_key=payment.idempotency_key,
+                payload={},
+            )
+            for number in range(CROWD // 2)
+        ]
+        reads = [lambda event=event: process_event(event) for event in events]
+
+        at_once(reads + [lambda: look_up(payment)] * (CROWD // 2))  # noqa: B023 run before the loop goes on
+
+        assert_paid_once(invoice)
+        receipts = Message.objects.about(f"payment:{payment.code}").filter(template="payment_receipt")
+        assert receipts.count() == 1
+        assert not GatewayEvent.objects.unprocessed().exists()
+
+
+def test_making_a_card_the_default_while_it_is_removed_leaves_no_removed_default(bursts):
+    for _burst in bursts:
+        owner = UserFactory()
+        account = BillingAccountFactory(owner=owner)
+        profiles = [BillingProfileFactory(account=account) for _number in range(CROWD // 2)]
+        method = PaymentMethodFactory(account=account)
+        chooses = [
+            lambda profile=profile: set_default_method(method, profiles=[profile], by=owner, on=TODAY)  # noqa: B023
+            for profile in profiles
+        ]
+
+        at_once(chooses + [lambda: remove_method(method, by=owner, on=TODAY)] * (CROWD // 2))  # noqa: B023
+
+        method.refresh_from_db()
+        is_default = ProfileMethods.objects.filter(default=method).exists()
+        assert (method.status, is_default) in {("active", True), ("detached", False)}
+
+
+def test_paying_with_a_card_while_it_is_removed_ends_in_one_of_both(bursts):
+    for _burst in bursts:
+        invoice, method, (person,) = a_payable_invoice()
+        owner = ProfileRoleFactory(profile=invoice.profile, role=Role.PROFILE_OWNER).user
+        PaymentMethod.objects.filter(pk=method.pk).update(profile=invoice.profile)
+        method.refresh_from_db()
+        removals = [lambda: remove_method(method, by=owner, on=TODAY)] * (CROWD // 2)  # noqa: B023
+        payments = [pays(invoice, method, person, uuid.uuid4().hex) for _number in range(CROWD // 2)]
+
+        at_once(payments + removals)
+
+        method.refresh_from_db()
+        invoice.refresh_from_db()
+        if invoice.status == "paid":
+            assert_paid_once(invoice)
+        else:
+            assert (method.status, captures(invoice)) == ("detached", 0)

@@ -1,0 +1,34 @@
+"""Addresses of payment methods, payments and webhooks; those of the sandbox where it is allowed."""
+
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path
+
+from payments.views import methods, payments, webhooks
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("billing-accounts/<code:code>/payment-methods/", methods.payment_methods, name="payment_methods"),
+    path("billing-accounts/<code:code>/payment-methods/new/", methods.card_new, name="card_new"),
+    path("billing-accounts/<code:code>/payments/", payments.payments, name="payments"),
+    path(
+        "billing-profiles/<code:code>/payment-methods/", methods.profile_payment_methods, name="profile_payment_methods"
+    ),
+    path("billing-profiles/<code:code>/payment-methods/new/", methods.profile_card_new, name="profile_card_new"),
+    path(
+        "billing-profiles/<code:code>/payment-methods/default/",
+        methods.profile_default_method,
+        name="profile_default_method",
+    ),
+    path("subscriptions/<code:code>/payment-method/", methods.subscription_method, name="subscription_method"),
+    path("subscriptions/<code:code>/payment-method/new/", methods.subscription_card_new, name="subscription_card_new"),
+    path("payment-methods/<code:code>/removal/", methods.method_removal, name="method_removal"),
+    path("card-setups/<code:code>/return/", methods.card_setup_return, name="card_setup_return"),
+    path("invoices/<code:code>/payment/", payments.invoice_payment, name="invoice_payment"),
+    path("payments/<code:code>/", payments.payment, name="payment"),
+    path("payments/<code:code>/receipt/", payments.payment_receipt, name="payment_receipt"),
+    path("payments/<code:code>/return/", payments.payment_return, name="payment_return"),
+    path("payments/<code:code>/cancellation/", payments.payment_cancellation, name="payment_cancellation"),
+    path("webhooks/<slug:gateway>/", webhooks.gateway_webhook, name="gateway_webhook"),
+]
+
+if settings.SANDBOX_GATEWAY_ALLOWED:
+    urlpatterns.append(path("sandbox/", include("payments.gateways.sandbox.urls")))

@@ -1,0 +1,1 @@
+"""Pages of payment methods, payments and webhooks."""

@@ -1,0 +1,179 @@
+"""Forms of billing profiles and of roles on them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from accounts.forms import AddressPart
+from accounts.models import BillingAccount, User
+from accounts.services.invitations import person_in_organisation
+from core.forms import ChoiceCardsField, Grid, PortalFormHelper, Section
+from core.policy import PROFILE_ROLES, ROLE_DESCRIPTIONS, Role
+from profiles.models import BillingProfile
+
+BILL_TO = "bill_to_"
+BILL_TO_TITLE = _("Bill-to: who receives its invoices")
+
+
+class NewProfileForm(forms.Form):
+    """A new profile: its name, what its invoices carry, and whether they are mailed (S2-11)."""
+
+    name = forms.CharField(label=_("Name"), max_length=100, help_text=_("For example a department or a project."))
+    po_number = forms.CharField(
+        label=_("PO number"), max_length=50, required=False, help_text=_("Printed on every invoice of this profile.")
+    )
+    sends_invoices = forms.BooleanField(
+        label=_("Send invoices by e-mail"),
+        required=False,
+        help_text=_("To everybody with a role on this profile. You can switch it on or off later."),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, account: BillingAccount, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.bill_to = AddressPart(self, country=account.country.code, prefix=BILL_TO)
+        for name, value in account.sold_to.snapshot().items():
+            self.initial.setdefault(f"{BILL_TO}{name}", value)
+        self.helper = PortalFormHelper(
+            Section(_("Billing profile"), Grid(("name", 4), ("po_number", 2))),
+            *self.bill_to.layout(title=BILL_TO_TITLE),
+            Section(_("Invoices by e-mail"), "sends_invoices"),
+        )
+
+    def clean(self) -> dict[str, Any]:
+        self.bill_to.clean()
+        return self.cleaned_data
+
+    def values(self) -> dict[str, Any]:
+        """For `create_profile`."""
+        names = ("name", "po_number", "sends_invoices")
+        return {**{name: self.cleaned_data[name] for name in names}, "bill_to": self.bill_to.values()}
+
+
+class ProfileForm(forms.Form):
+    """What the invoices of a profile carry from the next one on. Travels with the versions that the person saw."""
+
+    name = forms.CharField(label=_("Name"), max_length=100)
+    po_number = forms.CharField(label=_("PO number"), max_length=50, required=False)
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, profile: BillingProfile, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        for name in ("name", "po_number", "version"):
+            self.initial.setdefault(name, getattr(profile, name))
+        self.bill_to = AddressPart(self, country=profile.account.country.code, address=profile.bill_to, prefix=BILL_TO)
+        self.helper = PortalFormHelper(
+            Section(_("Billing profile"), Grid(("name", 4), ("po_number", 2)), "version"),
+            *self.bill_to.layout(title=BILL_TO_TITLE),
+        )
+
+    def clean(self) -> dict[str, Any]:
+        self.bill_to.clean()
+        return self.cleaned_data
+
+    def values(self) -> dict[str, Any]:
+        """For `update_profile`."""
+        names = ("name", "po_number", "version")
+        return {
+            **{name: self.cleaned_data[name] for name in names},
+            "bill_to": self.bill_to.values(),
+            "bill_to_version": self.bill_to.version(),
+        }
+
+
+class EmailPreferenceForm(forms.Form):
+    """Whether the invoices of a profile are mailed, and how: one switch for everybody on it (S4-6, S4-2a)."""
+
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, profile: BillingProfile, people: int, **kwargs: Any
+    ) -> None:
+        super().__init__(data, **kwargs)
+        gets = ngettext("%(people)d person gets each invoice.", "%(people)d people get each invoice.", people)
+        loses = ngettext("%(people)d person gets none any more.", "%(people)d people get none any more.", people)
+        if not profile.sends_invoices:
+            loses = ngettext("%(people)d person gets none.", "%(people)d people get none.", people)
+        rows = [
+            ("in", _("Opt in"), gets % {"people": people}),
+            ("out", _("Opt out"), loses % {"people": people}),
+        ]
+        self.fields["choice"] = ChoiceCardsField(
+            label=_("Invoices by e-mail"), rows=rows, initial="in" if profile.sends_invoices else "out"
+        )
+        self.fields["delivery"] = ChoiceCardsField(
+            label=_("What the mail carries"),
+            rows=[
+                ("pdf", _("The invoice as PDF"), _("As an attachment, with a link to the portal.")),
+                ("link", _("Only a link"), _("Whoever opens it signs in first.")),
+            ],
+            initial="pdf" if profile.attaches_pdf else "link",
+        )
+        # The panel also opens from the invoices of the account, and is then sent to its profile all the same.
+        action = reverse("profile_email_preference", args=[profile.code]) if profile.is_shown else ""
+        self.helper = PortalFormHelper("choice", "delivery", action=action)
+
+    def values(self) -> dict[str, bool]:
+        """For `set_email_preference`."""
+        return {
+            "sends_invoices": self.cleaned_data["choice"] == "in",
+            "attaches_pdf": self.cleaned_data["delivery"] == "pdf",
+        }
+
+
+class RoleForm(forms.Form):
+    """A role on a profile for somebody of the organisation, by e-mail (S2-22, S4-13)."""
+
+    email = forms.EmailField(
+        label=_("E-mail"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"list": "colleagues", "autocomplete": "off"}),
+        error_messages={
+            "unknown": _(
+                "Nobody of %(organisation)s signs in with this address. Whoever it is has to be invited on the "
+                "billing account first; an owner of the account can do that."
+            )
+        },
+    )
+    role = ChoiceCardsField(
+        label=_("Role"),
+        rows=[(role.value, role.label, ROLE_DESCRIPTIONS[role]) for role in PROFILE_ROLES],
+        initial=Role.INVOICE_MANAGER.value,
+    )
+    expires_on = forms.DateField(
+        label=_("Ends on"),
+        required=False,
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+        input_formats=["%Y-%m-%d", "%d-%m-%Y"],
+        help_text=_("The last day on which the role counts."),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, profile: BillingProfile, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.profile = profile
+        self.fields["expires_on"].widget.attrs["min"] = timezone.localdate().isoformat()
+        self.helper = PortalFormHelper("email", "role", "expires_on")
+
+    def clean_email(self) -> User:
+        """The person; somebody of another organisation is as unknown as nobody (T14)."""
+        person = person_in_organisation(self.profile.account, self.cleaned_data["email"])
+        if person is None:
+            raise forms.ValidationError(
+                self.fields["email"].error_messages["unknown"],
+                code="unknown",
+                params={"organisation": self.profile.account.organisation},
+            )
+        return person
+
+    def values(self) -> dict[str, Any]:
+        """For `assign_profile_role`."""
+        cleaned = self.cleaned_data
+        return {"user": cleaned["email"], "role": Role(cleaned["role"]), "expires_on": cleaned["expires_on"]}
+
+
+class RemovalForm(forms.Form):
+    """Says yes to what the page describes."""
+
+    helper = PortalFormHelper(guarded=False)

@@ -1,0 +1,128 @@
+"""Billing profiles: what is invoiced and what is paid with, and who may do what on each."""
+
+from datetime import date
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Address, BillingAccount, User
+from accounts.querysets import RoleQuerySet
+from core.codes import CodeField
+from core.history import tracked
+from core.periods import Month, on_anchor
+from core.policy import PROFILE_ROLES, Action, Scope
+from core.states import only_along
+from profiles import states
+from profiles.guards import last_owner_stays
+from profiles.querysets import BillingProfileQuerySet
+from profiles.time_zones import validate_time_zone
+
+
+class ProfileKind(models.TextChoices):
+    STANDARD = "standard", _("Billing profile")
+    # The hidden profile of one online-services subscription (architecture §3).
+    SUBSCRIPTION = "subscription", _("Profile of a subscription")
+
+
+@tracked()
+class BillingProfile(models.Model):
+    """One invoice a month, one way to pay it (§3.3). Its currency is the account's and never edited (S2-5a)."""
+
+    code = CodeField()
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="profiles")
+    kind = models.CharField(max_length=12, choices=ProfileKind, default=ProfileKind.STANDARD)
+    name = models.CharField(_("name"), max_length=100)
+    currency = models.CharField(_("currency"), max_length=3)
+    status = models.CharField(max_length=16, choices=states.ProfileStatus, default=states.ProfileStatus.ACTIVE)
+    bill_to = models.OneToOneField(Address, models.PROTECT, null=True, blank=True, related_name="bill_to_of_profile")
+    po_number = models.CharField(_("PO number"), max_length=50, blank=True)
+    # Two switches (§3.9): opted out means no invoice mail; without the PDF the mail carries a link.
+    sends_invoices = models.BooleanField(_("send invoices by e-mail"), default=False)
+    attaches_pdf = models.BooleanField(_("attach the PDF"), default=True)
+    invoice_day = models.PositiveSmallIntegerField(_("invoice day"), default=5)
+    payment_term_days = models.PositiveSmallIntegerField(_("payment term in days"), default=30)
+    time_zone = models.CharField(
+        _("time zone"), max_length=64, default="Europe/Amsterdam", validators=[validate_time_zone]
+    )
+    version = models.PositiveIntegerField(default=1)
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    TRANSITIONS = states.PROFILE
+    POLICY = Scope(view=Action.PROFILE_VIEW, account="account", profile="")
+
+    objects = BillingProfileQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("billing profile")
+        verbose_name_plural = _("billing profiles")
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                F("account"),
+                condition=Q(kind=ProfileKind.STANDARD) & ~Q(status="closed"),
+                name="profile_name_once_per_account",
+                violation_error_message=_("This account has a billing profile of that name already."),
+            ),
+            # A subscription's own profile is invoiced to the account's bill-to; any other has one of its own.
+            models.CheckConstraint(
+                name="bill_to_on_standard_profiles_only",
+                condition=Q(kind=ProfileKind.STANDARD, bill_to__isnull=False)
+                | Q(kind=ProfileKind.SUBSCRIPTION, bill_to__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="invoice_day_in_every_month",
+                condition=Q(invoice_day__range=(1, 28)),
+                violation_error_message=_("Choose a day that every month has: 1 to 28."),
+            ),
+            # What names both a profile and an account points at this pair, so that they belong together (I21).
+            models.UniqueConstraint(fields=["id", "account"], name="profile_in_one_account"),
+        ]
+        triggers = [only_along(states.PROFILE, "profile_status_edges")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("profile", args=[self.code])
+
+    @property
+    def invoice_address(self) -> Address:
+        """The bill-to its invoices carry: its own, or the account's for an online-services subscription."""
+        return self.bill_to or self.account.bill_to  # type: ignore[return-value]
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether people know it as a profile: not the hidden one of an online-services subscription."""
+        return self.kind == ProfileKind.STANDARD
+
+    def next_billing_date(self, on: date) -> date:
+        """The day on which its next invoice is made, seen from that day: the month before is then billed (S2-13)."""
+        month = Month.of(on)
+        return on_anchor(month if on.day <= self.invoice_day else month.next, self.invoice_day)
+
+
+@tracked()
+class ProfileRole(models.Model):
+    """A role held directly on a billing profile (§2.1)."""
+
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="roles")
+    user = models.ForeignKey(User, models.PROTECT, related_name="profile_roles")
+    role = models.CharField(max_length=32, choices=[(role.value, role.label) for role in PROFILE_ROLES])
+    assigned_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    assigned_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_on = models.DateField(null=True, blank=True)
+
+    objects = RoleQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["profile", "user"], name="one_profile_role_per_person")]
+        triggers = [last_owner_stays()]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_role_display()} · {self.profile}"

@@ -1,0 +1,62 @@
+"""The order form."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from core.forms import ChoiceCardsField, Grid, PortalFormHelper
+from profiles.models import BillingProfile
+from subscriptions.services import MAX_QUANTITY, why_not_usable
+
+
+class OrderForm(forms.Form):
+    """How many, and on which billing profile. What it costs is never read from a form (T30)."""
+
+    quantity = forms.IntegerField(
+        label=_("Quantity"),
+        min_value=1,
+        max_value=MAX_QUANTITY,
+        widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
+    )
+
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, profiles: Iterable[BillingProfile], **kwargs: Any
+    ) -> None:
+        super().__init__(data, **kwargs)
+        self.profiles = {profile.code: profile for profile in profiles}
+        refusals = {code: reason for code, profile in self.profiles.items() if (reason := why_not_usable(profile))}
+        usable = [code for code in self.profiles if code not in refusals]
+        self.initial.setdefault("quantity", 1)
+        if self.profiles:
+            self.fields["profile"] = ChoiceCardsField(
+                label=_("Billing profile"),
+                rows=[(code, profile.name, _what_it_carries(profile)) for code, profile in self.profiles.items()],
+                refusals=refusals,
+                initial=usable[0] if len(usable) == 1 else None,
+            )
+        self.helper = PortalFormHelper(Grid(("quantity", 2)), *self._chosen(), method="get", guarded=False)
+
+    @property
+    def profile(self) -> BillingProfile | None:
+        """The chosen profile; None where the purchase brings one."""
+        return self.profiles.get(self.cleaned_data.get("profile", ""))
+
+    def _chosen(self) -> list[str]:
+        return ["profile"] if "profile" in self.fields else []
+
+
+class BuyForm(OrderForm):
+    """The order as it was summed up, with the key by which it buys once (T24)."""
+
+    request_key = forms.CharField(max_length=32, min_length=16, widget=forms.HiddenInput)
+
+    def values(self) -> dict[str, Any]:
+        """For `purchase_product`."""
+        names = ("quantity", "request_key")
+        return {**{name: self.cleaned_data[name] for name in names}, "profile": self.profile}
+
+
+def _what_it_carries(profile: BillingProfile) -> str:
+    return f"{_('PO number')} {profile.po_number}" if profile.po_number else ""

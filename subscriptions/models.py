@@ -1,0 +1,224 @@
+"""What the vendor sells, and what a customer has bought."""
+
+from datetime import date
+from decimal import Decimal
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import BillingAccount, User
+from core.codes import CodeField
+from core.history import tracked
+from core.money import Money, exponent
+from core.periods import Month, term_end, term_start_in
+from core.policy import Action, Scope
+from core.states import only_along
+from profiles.models import BillingProfile
+from subscriptions import states
+from subscriptions.querysets import PriceQuerySet, SubscriptionQuerySet
+
+
+class Term(models.TextChoices):
+    """How long one price buys. A one-off is bought once and is no subscription."""
+
+    MONTHLY = "monthly", _("per month")
+    QUARTERLY = "quarterly", _("per quarter")
+    HALF_YEARLY = "half_yearly", _("per half year")
+    YEARLY = "yearly", _("per year")
+    ONE_OFF = "one_off", _("one-off")
+
+    @property
+    def months(self) -> int:
+        """The length of the term; 0 for a one-off."""
+        return {"monthly": 1, "quarterly": 3, "half_yearly": 6, "yearly": 12, "one_off": 0}[self.value]
+
+
+class Product(models.Model):
+    """Something the vendor offers, named in both languages."""
+
+    code = models.SlugField(_("code"), max_length=50, unique=True)
+    name = models.CharField(_("name (English)"), max_length=200)
+    name_nl = models.CharField(_("name (Dutch)"), max_length=200, blank=True)
+    description = models.CharField(_("description (English)"), max_length=300, blank=True)
+    description_nl = models.CharField(_("description (Dutch)"), max_length=300, blank=True)
+    # The family under which invoices and charts group it.
+    service_name = models.CharField(_("service"), max_length=200)
+    is_offered = models.BooleanField(_("on offer"), default=True)
+
+    class Meta:
+        verbose_name = _("product")
+        verbose_name_plural = _("products")
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name_in(get_language() or "en")
+
+    def name_in(self, language: str) -> str:
+        return self.name_nl if language == "nl" and self.name_nl else self.name
+
+    @property
+    def text(self) -> str:
+        """The description in the language of the page."""
+        return self.description_nl if get_language() == "nl" and self.description_nl else self.description
+
+
+def validate_currency(code: str) -> None:
+    """Refuse what is no currency by ISO 4217, or has no unit to bill in."""
+    try:
+        exponent(code)
+    except ValueError:
+        raise ValidationError(_("This is no currency; one is EUR."), "currency") from None
+
+
+class Price(models.Model):
+    """What a unit of a product costs for a term, without VAT, from a day until another."""
+
+    product = models.ForeignKey(Product, models.PROTECT, related_name="prices")
+    currency = models.CharField(_("currency"), max_length=3, validators=[validate_currency])
+    term = models.CharField(_("term"), max_length=12, choices=Term)
+    # Major units; unit prices may be finer than the currency (architecture §8).
+    unit_price = models.DecimalField(_("unit price excl. VAT"), max_digits=38, decimal_places=18)
+    valid_from = models.DateField(_("valid from"))
+    valid_until = models.DateField(_("valid until"), null=True, blank=True)
+
+    objects = PriceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("price")
+        verbose_name_plural = _("prices")
+        ordering = ["product", "currency", "term", "valid_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["product", "currency", "term", "valid_from"], name="one_price_from_a_day"),
+            models.CheckConstraint(name="price_not_negative", condition=Q(unit_price__gte=0)),
+            models.CheckConstraint(
+                name="price_ends_after_it_starts",
+                condition=Q(valid_until=None) | Q(valid_until__gte=models.F("valid_from")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.unit_price.normalize():f} {self.currency} {self.get_term_display()}"
+
+    def total(self, quantity: int) -> Money:
+        """What that many cost for one term, without VAT, rounded as the invoice line will be."""
+        return Money.rounded(self.unit_price * quantity, self.currency)
+
+
+@tracked()
+class Subscription(models.Model):
+    """Something bought, on one billing profile (S2-1).
+
+    Either of a product with a price, or made from a charge file, where only its charges say what it
+    costs (`product` is then empty and `external_id` is the SubAccountId).
+    """
+
+    code = CodeField()
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="subscriptions")
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="subscriptions")
+    external_id = models.CharField(max_length=100, null=True, blank=True)
+    name = models.CharField(_("name"), max_length=200)
+    product = models.ForeignKey(Product, models.PROTECT, null=True, blank=True, related_name="subscriptions")
+    term = models.CharField(_("term"), max_length=12, choices=Term, default=Term.MONTHLY)
+    quantity = models.PositiveIntegerField(_("quantity"), default=1)
+    unit_price = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    currency = models.CharField(max_length=3)
+    status = models.CharField(
+        max_length=16, choices=states.SubscriptionStatus, default=states.SubscriptionStatus.ACTIVE
+    )
+    # The purchase day anchors every term: 31 falls on the last day of a shorter month (§3.9).
+    started_on = models.DateField(_("started on"))
+    ended_on = models.DateField(_("ended on"), null=True, blank=True)
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    TRANSITIONS = states.SUBSCRIPTION
+    POLICY = Scope(view=Action.SUBSCRIPTION_VIEW, account="account", profile="profile")
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("subscription")
+        verbose_name_plural = _("subscriptions")
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "external_id"], name="subscription_external_id_once"),
+            models.CheckConstraint(name="quantity_at_least_one", condition=Q(quantity__gte=1)),
+        ]
+        triggers = [only_along(states.SUBSCRIPTION, "subscription_status_edges")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("subscription", args=[self.code])
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether a price of its own is charged term by term: not where charges from outside say what it costs."""
+        return self.product_id is not None and self.status not in {"cancelled", "deleted"}
+
+    @property
+    def term_total(self) -> Money:
+        """What one term costs without VAT, rounded as the invoice line is."""
+        return Money.rounded(Decimal(self.quantity) * self.unit_price, self.currency)
+
+    def current_term(self, on: date) -> tuple[date, date] | None:
+        """First and last day of the term that the day lies in; None outside of every term."""
+        for month in (Month.of(on).plus(-back) for back in range(self._months + 1)):
+            start = term_start_in(month, self.started_on, self._months)
+            if start is not None and start <= on:
+                return start, term_end(start, self.started_on, self._months)
+        return None
+
+    def next_renewal(self, on: date) -> date | None:
+        """The day on which the next term starts, seen from that day; None where none follows."""
+        if not self.is_renewed:
+            return None
+        for month in (Month.of(max(on, self.started_on)).plus(ahead) for ahead in range(self._months + 1)):
+            start = term_start_in(month, self.started_on, self._months)
+            if start is not None and start > on:
+                return start if self.ended_on is None or start <= self.ended_on else None
+        return None
+
+    @property
+    def _months(self) -> int:
+        return Term(self.term).months
+
+
+class Purchase(models.Model):
+    """What was ordered: by whom, when, at which price. The start of a subscription, or a one-off.
+
+    A row is a fact and is not edited; a one-off is billed from here.
+    """
+
+    code = CodeField()
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="purchases")
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="purchases")
+    subscription = models.OneToOneField(Subscription, models.PROTECT, null=True, blank=True, related_name="purchase")
+    product = models.ForeignKey(Product, models.PROTECT, related_name="purchases")
+    term = models.CharField(max_length=12, choices=Term)
+    quantity = models.PositiveIntegerField()
+    unit_price = models.DecimalField(max_digits=38, decimal_places=18)
+    currency = models.CharField(max_length=3)
+    bought_on = models.DateField()
+    bought_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    # The form's own key: the same form sent twice buys once.
+    request_key = models.CharField(max_length=32, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="purchase_quantity_at_least_one", condition=Q(quantity__gte=1)),
+            models.CheckConstraint(
+                name="one_off_has_no_subscription",
+                condition=Q(term="one_off", subscription=None) | (~Q(term="one_off") & Q(subscription__isnull=False)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.product}"
