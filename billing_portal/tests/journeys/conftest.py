@@ -50,6 +50,7 @@ def visit(chromium: Browser, live_server: Any, settings: Any) -> Iterator[Callab
             locale=LOCALES[language],
             viewport={"width": width, "height": 900},
             color_scheme=color,
+            reduced_motion="reduce",  # a colour on its way to another has no contrast to check
             accept_downloads=True,
         )
         contexts.append(context)
