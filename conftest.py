@@ -7,11 +7,15 @@ import random
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
 
 import hypothesis
 import psycopg2
 import pytest
+from django.contrib.auth.signals import user_logged_in
 from django.db import connection
+from django.http import HttpRequest
 from playwright.sync_api import Browser, sync_playwright
 
 from dev import BROWSERS, only_one
@@ -67,6 +71,24 @@ def beyond_the_sample(items: list[pytest.Item]) -> set[pytest.Item]:
     for (test, sample), cases in sweeps.items():
         left_out |= set(random.Random(test).sample(cases, max(len(cases) - sample, 0)))  # noqa: S311
     return left_out
+
+
+@pytest.fixture(autouse=True)
+def confirmed_sign_ins(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whoever signs in has confirmed just now who they are, so that a test reaches its page in one step.
+
+    Not in tests marked `step_up`, which are about just that.
+    """
+    if request.node.get_closest_marker("step_up"):
+        yield
+        return
+
+    def confirmed(sender: object, request: HttpRequest, user: Any, **kwargs: object) -> None:
+        import_module("core.step_up").confirm(request, user, "password")  # needs the apps, which come after this file
+
+    user_logged_in.connect(confirmed)
+    yield
+    user_logged_in.disconnect(confirmed)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from core.history import last_change
 from core.lists import capped_count, read_page, sorting
 from core.periods import Month
 from core.policy import Action, Role, holders, may, requires, role_book, roles_granting, roles_on, signed_in_only
+from core.step_up import recently_confirmed
 
 SORTS = {"name": ["name", "pk"], "type": ["agreement", "name", "pk"], "status": ["status", "name", "pk"]}
 INVITATION_KEY = "invitation"
@@ -163,6 +164,7 @@ def account_access(request: HttpRequest, account: BillingAccount) -> HttpRespons
 
 
 @requires(Action.ACCOUNT_ASSIGN_ROLES, BillingAccount)
+@recently_confirmed
 def account_role_new(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """Give a role by e-mail: to a member of the organisation at once, to anybody else by invitation (S4-13)."""
     form = AccountRoleForm(posted(request))
@@ -193,6 +195,7 @@ def _give(account: BillingAccount, form: AccountRoleForm, *, by: Any) -> str:
 
 
 @requires(Action.ACCOUNT_ASSIGN_ROLES, BillingAccount)
+@recently_confirmed
 def account_role_removal(request: HttpRequest, account: BillingAccount, role: int) -> HttpResponse:
     """Say what taking a role away will mean, and do it (S4-14a)."""
     held = get_object_or_404(AccountRole.objects.select_related("user", "account"), pk=role, account=account)

@@ -17,6 +17,7 @@ from core.history import last_change
 from core.lists import read_page, sorting
 from core.policy import Action, PolicyQuerySet, Role, may, read_roles, requires
 from core.spreadsheets import csv_response
+from core.step_up import recently_confirmed
 from profiles.capabilities import all_capabilities
 from profiles.forms import EmailPreferenceForm, NewProfileForm, ProfileForm, RemovalForm, RoleForm
 from profiles.models import BillingProfile, ProfileRole
@@ -177,6 +178,7 @@ def profile_permissions(request: HttpRequest, profile: BillingProfile) -> HttpRe
 
 
 @requires(Action.PROFILE_ASSIGN_ROLES, BillingProfile)
+@recently_confirmed
 def profile_role_new(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
     """Give somebody of the organisation a role on the profile, or another one than now (S4-12 to S4-14)."""
     asked = {name: request.GET[name] for name in ("email", "role", "expires_on") if name in request.GET}
@@ -207,6 +209,7 @@ def profile_role_new(request: HttpRequest, profile: BillingProfile) -> HttpRespo
 
 
 @requires(Action.PROFILE_ASSIGN_ROLES, BillingProfile)
+@recently_confirmed
 def profile_role_removal(request: HttpRequest, profile: BillingProfile, role: int) -> HttpResponse:
     """Take a role that was given on the profile away again, after saying what that means (S4-14a)."""
     held = get_object_or_404(ProfileRole.objects.filter(profile=profile).select_related("user"), pk=role)

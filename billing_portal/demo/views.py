@@ -7,12 +7,15 @@ from django.contrib.auth.decorators import login_not_required
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from billing_portal.demo.models import DemoMail
 from billing_portal.demo.people import PEOPLE
 from core.lists import read_page
+from core.policy import signed_in_only
+from core.step_up import BY_CARD, confirm
 
 BACKEND = f"{AuthenticationBackend.__module__}.{AuthenticationBackend.__qualname__}"
 
@@ -26,7 +29,19 @@ def demo_sign_in(request: HttpRequest) -> HttpResponse:
         raise Http404
     user = get_object_or_404(User, email=email, is_active=True)
     login(request, user, backend=BACKEND)
+    request.session[BY_CARD] = True
     return redirect("admin:index" if user.is_staff else "home")
+
+
+@signed_in_only
+@require_POST
+def demo_confirmation(request: HttpRequest) -> HttpResponse:
+    """Confirm who one is by a click, for somebody who came in by a card. A real portal asks for a proof."""
+    if not request.session.get(BY_CARD):
+        raise Http404
+    confirm(request, request.user, "password")
+    target = request.POST.get("next", "")
+    return redirect(target if url_has_allowed_host_and_scheme(target, {request.get_host()}) else "home")
 
 
 @login_not_required

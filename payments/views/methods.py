@@ -17,6 +17,7 @@ from core.errors import Refused
 from core.forms import posted
 from core.lists import read_page
 from core.policy import Action, may, requires
+from core.step_up import recently_confirmed
 from invoices.models import Invoice
 from payments.blockers import blockers, due_invoices
 from payments.declines import explain
@@ -74,12 +75,14 @@ def profile_payment_methods(request: HttpRequest, profile: BillingProfile) -> Ht
 
 
 @requires(Action.METHOD_ADD, BillingAccount)
+@recently_confirmed
 def card_new(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """Add a card that every billing profile of the account may pay with."""
     return _add_card(request, account, profile=None, choices=[], back="payment_methods", of=account)
 
 
 @requires(Action.METHOD_ADD, BillingProfile)
+@recently_confirmed
 def profile_card_new(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
     """Add a card to a billing profile, as its default where that is wanted (S3-6, S3-8)."""
     choices = []
@@ -91,6 +94,7 @@ def profile_card_new(request: HttpRequest, profile: BillingProfile) -> HttpRespo
 
 
 @requires(Action.METHOD_SET_ACTIVE, Subscription)
+@recently_confirmed
 def subscription_card_new(request: HttpRequest, subscription: Subscription) -> HttpResponse:
     """Add a card, and let the subscriptions that share a card with this one pay with it (S3-8, S3-9)."""
     sharing = [
@@ -161,6 +165,7 @@ def card_setup_return(request: HttpRequest, setup: CardSetup) -> HttpResponse:
 
 
 @requires(Action.METHOD_REPLACE_DEFAULT, BillingProfile)
+@recently_confirmed
 def profile_default_method(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
     """Choose what a billing profile pays with from now on, after seeing what moves (S3-23, P5)."""
     today = timezone.localdate()
@@ -190,6 +195,7 @@ def profile_default_method(request: HttpRequest, profile: BillingProfile) -> Htt
 
 
 @requires(Action.METHOD_SET_ACTIVE, Subscription)
+@recently_confirmed
 def subscription_method(request: HttpRequest, subscription: Subscription) -> HttpResponse:
     """Choose what a subscription of online services is paid with, and those that share its card (S3-9, S3-11)."""
     today = timezone.localdate()
@@ -232,6 +238,7 @@ def subscription_method(request: HttpRequest, subscription: Subscription) -> Htt
 
 
 @requires(Action.METHOD_DELETE, PaymentMethod)
+@recently_confirmed
 def method_removal(request: HttpRequest, method: PaymentMethod) -> HttpResponse:
     """Remove a payment method, or see all that stands in the way (S3-14, S3-15, P4)."""
     if not method.is_kept:

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from typing import Any
@@ -10,7 +11,6 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import close_old_connections, connection
 from playwright.sync_api import Browser
 
@@ -18,8 +18,11 @@ from accounts.models import User
 from billing_portal.tests.journeys.person import EVERY_WAY, MOUSE, NO_SCRIPTS, SAMPLE, Person, Way
 from billing_portal.tests.journeys.visit import Visit
 from core.jobs import run_due
+from core.sessions import SessionStore
 from core.testing import MailServer
 
+# Where allauth keeps how somebody signed in.
+RECORDS, RECORDS_OF = "account_authentication_methods", "account_authentication_methods_user"
 LOCALES = {"en": "en-GB", "nl": "nl-NL"}
 
 
@@ -142,6 +145,11 @@ def link_of(mail: EmailMessage, part: str) -> str:
 def session_cookie(user: User, base: str) -> dict[str, Any]:
     """A session of that person, for a browser."""
     session = SessionStore()
+    # As everywhere in tests: whoever is signed in has also confirmed who they are.
+    session[RECORDS_OF], session[RECORDS] = (
+        str(user.pk),
+        [{"method": "password", "at": time.time(), "reauthenticated": True}],
+    )
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = django_settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
