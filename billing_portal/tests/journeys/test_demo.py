@@ -1,6 +1,7 @@
 """The demo: everybody in it can be tried, every mail can be read, and nothing of it is there without DEMO."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
@@ -102,9 +103,9 @@ def test_everybody_of_the_demo_world_comes_in_by_their_card(visit, settings, tmp
     assert (Invoice.objects.count(), DemoMail.objects.count()) == before
 
 
-def make_demo(settings: object, folder: Path) -> None:
+def make_demo(settings: Any, folder: Path) -> None:
     """The whole demo world in the database of this test, as `manage.py demo` makes it."""
-    ended, text = said("manage.py", "demo", DEMO="1", MEDIA_ROOT=str(folder))
+    ended, text = said("manage.py", "demo", DEMO="1", MEDIA_ROOT=str(folder), BASE_URL=settings.BASE_URL)
     assert ended == 0, text
-    settings.DEMO, settings.MEDIA_ROOT = True, folder  # type: ignore[attr-defined]
+    settings.DEMO, settings.MEDIA_ROOT = True, folder
     assert django_settings.DEMO
