@@ -427,7 +427,9 @@ def test_page_of_a_mail_has_no_axe_violation_and_fits_a_phone(mail_server, chrom
     send()
     page = [part.get_content() for part in mail_server.received[0].walk() if part.get_content_type() == "text/html"]
 
-    with chromium.new_context(viewport={"width": 360, "height": 700}, color_scheme=scheme) as context:
+    with chromium.new_context(
+        viewport={"width": 360, "height": 700}, color_scheme=scheme, reduced_motion="reduce"
+    ) as context:
         tab = context.new_page()
         tab.set_content(page[0])
         assert Axe().run(tab).response["violations"] == []

@@ -44,7 +44,9 @@ def visit(chromium, live_server, settings, owner):
 
     def open_page(path, *, language="en", color="light", width=1440, scripts=True):
         User.objects.filter(pk=owner.pk).update(language=language, color_mode=color)
-        context = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=scripts)
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, java_script_enabled=scripts, reduced_motion="reduce"
+        )
         contexts.append(context)
         context.add_cookies([_session(owner, live_server.url)])
         page = context.new_page()

@@ -33,7 +33,7 @@ class Way:
         return f"{self.language}-{self.means.replace(' ', '-')}-{self.color}"
 
 
-# Every step by every means, in both languages and colours; --long takes the whole product.
+# Every means, both languages and both colours; --long takes the whole product.
 SAMPLE = (Way(MOUSE, "en", "light"), Way(NO_SCRIPTS, "nl", "dark"), Way(KEYBOARD, "en", "dark"))
 EVERY_WAY = tuple(
     Way(means, language, color)
