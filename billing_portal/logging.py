@@ -28,8 +28,8 @@ SECRET_NAME = re.compile(
 SECRET_TEXTS = [
     # a password within a URL, as in DATABASE_URL and EMAIL_URL
     (re.compile(r"(://[^:/@\s]*:)[^@\s/]+@"), rf"\1{REDACTED}@"),
-    # links that are a key by themselves: password reset, invitation, confirmed e-mail
-    (re.compile(r"(/(?:key|invitations?|confirm-email)/)[^/\s\"'?]+"), rf"\1{REDACTED}"),
+    # links that are a key by themselves: password reset, invitation, confirmed e-mail, extra recipient
+    (re.compile(r"(/(?:key|invitations?|confirm-email|recipients)/)[^/\s\"'?]+"), rf"\1{REDACTED}"),
     (re.compile(r"\b(Bearer|Basic) [\w.~+/=-]{8,}"), rf"\1 {REDACTED}"),
     (re.compile(r"\b(?:sk|rk|whsec)_\w{8,}"), REDACTED),
     # name=value, "name": "value", (name)=(value): a query string, a printed dictionary, a database's complaint

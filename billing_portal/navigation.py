@@ -50,6 +50,7 @@ IN_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
             Entry("home", _("Home"), "home"),
             Entry("organisation", _("Overview"), "account_overview", Action.ACCOUNT_SEE),
             Entry("key", _("Access control (IAM)"), "account_access", Action.ACCOUNT_VIEW_ROLES),
+            Entry("log", _("Activity"), "account_activity", Action.ACCOUNT_VIEW_ACTIVITY),
         ),
     ),
     (

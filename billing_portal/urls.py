@@ -11,9 +11,20 @@ from core.codes import CodeConverter
 
 register_converter(CodeConverter, "code")
 
+ACCOUNT = "billing-accounts/<code:code>/"
+PROFILE = "billing-profiles/<code:code>/"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("billing-accounts/<code:code>/", views.account_overview, name="account_overview"),
+    path("billing-accounts/<code:code>/activity/", views.account_activity, name="account_activity"),
+    path(
+        "billing-accounts/<code:code>/activity/export/", views.account_activity_export, name="account_activity_export"
+    ),
+    path("billing-profiles/<code:code>/activity/", views.profile_activity, name="profile_activity"),
+    path(
+        "billing-profiles/<code:code>/activity/export/", views.profile_activity_export, name="profile_activity_export"
+    ),
     path("search/", views.search, name="search"),
     path("help/", views.help_page, name="help"),
     path("", include("accounts.urls")),

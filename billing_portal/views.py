@@ -3,17 +3,20 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from accounts.models import BillingAccount
-from billing_portal import figures, todo
+from billing_portal import activity, figures, todo
 from billing_portal.forms import PreferencesForm
 from billing_portal.guide import capability_table
 from billing_portal.search import search_everything
 from core.errors import Forbidden
 from core.forms import posted
 from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Action, Role, holders, requires, roles_granting, signed_in_only
+from core.spreadsheets import csv_response
+from profiles.models import BillingProfile
 
 
 @signed_in_only
@@ -44,6 +47,63 @@ def account_overview(request: HttpRequest, account: BillingAccount) -> HttpRespo
         "chart": figures.invoiced_per_month(request.user, account, today),
     }
     return render(request, "portal/overview.html", context)
+
+
+@requires(Action.ACCOUNT_VIEW_ACTIVITY, BillingAccount)
+def account_activity(request: HttpRequest, account: BillingAccount) -> HttpResponse:
+    """What happened in the account: who, what, from what to what, when, from where."""
+    return _activity_page(request, account, account)
+
+
+@requires(Action.ACCOUNT_VIEW_ACTIVITY, BillingAccount)
+def account_activity_export(request: HttpRequest, account: BillingAccount) -> HttpResponse:
+    """The same as CSV."""
+    return _activity_file(request, account)
+
+
+@requires(Action.PROFILE_VIEW_ACTIVITY, BillingProfile)
+def profile_activity(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
+    """What happened on one billing profile."""
+    return _activity_page(request, profile.account, profile)
+
+
+@requires(Action.PROFILE_VIEW_ACTIVITY, BillingProfile)
+def profile_activity_export(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
+    """The same as CSV."""
+    return _activity_file(request, profile)
+
+
+def _activity_page(
+    request: HttpRequest, account: BillingAccount, scope: BillingAccount | BillingProfile
+) -> HttpResponse:
+    filters = activity.Filters.of(request)
+    is_profile = isinstance(scope, BillingProfile)
+    query = request.GET.copy()
+    for name in ("after", "before"):
+        query.pop(name, None)
+    export = reverse("profile_activity_export" if is_profile else "account_activity_export", args=[scope.code])
+    context = {
+        "account": account,
+        "profile": scope if is_profile else None,
+        "scope": scope,
+        "page": activity.read_activity(request, scope, filters),
+        "filters": filters,
+        "kinds": [("", _("Everything")), *activity.kinds_for(scope)],
+        "periods": [("", _("Any time")), *activity.PERIODS.items()],
+        "export": f"{export}?{query.urlencode()}" if query else export,
+        "exported": activity.EXPORTED_AT_MOST,
+    }
+    return render(request, "portal/profile_activity.html" if is_profile else "portal/activity.html", context)
+
+
+def _activity_file(request: HttpRequest, scope: BillingAccount | BillingProfile) -> HttpResponse:
+    header = [_("Moment"), _("Who"), _("What happened"), _("To what"), _("Name"), _("Field"), _("Before"), _("After")]
+    rows = []
+    for entry in activity.all_activity(scope, activity.Filters.of(request)):
+        first = [entry.at.isoformat(timespec="seconds"), entry.who, entry.word, entry.what, entry.name]
+        for change in entry.changes or [("", "", "")]:
+            rows.append([*first, *change, entry.where, entry.agent])
+    return csv_response(f"activity-{scope.code}", [*header, _("Network address"), _("Browser")], rows)
 
 
 @signed_in_only

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from django.http import HttpRequest
 
 PAGE_SIZE = 25
 COUNTED_TO = 1000
+
+Fetch = Callable[[Sequence[str], Sequence[str] | None, int], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,21 @@ def read_page(request: HttpRequest, rows: QuerySet, order: Sequence[str], size: 
     `order` names columns that are never empty, ends in a unique one, and comes from the code, never
     from the request (T11). A key that makes no sense shows the first page.
     """
+    return read_window(request, lambda direction, key, most: _window(rows, direction, key, most), order, size)
+
+
+def read_window(request: HttpRequest, fetch: Fetch, order: Sequence[str], size: int = PAGE_SIZE) -> ListPage:
+    """`read_page` for rows that no queryset gives: `fetch(direction, key, size)` returns one row more than `size`
+    where there are more, beyond the key (texts) in that direction."""
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     backwards = bool(before and not after)
     key = _decode(before if backwards else after, len(order))
     direction = [_flip(name) for name in order] if backwards else list(order)
     try:
-        found = _window(rows, direction, key, size)
+        found = fetch(direction, key, size)
     except (ValueError, ValidationError, DataError, FieldError):
         key, backwards = None, False
-        found = _window(rows, order, None, size)
+        found = fetch(order, None, size)
     more = len(found) > size
     found = found[:size]
     if backwards:

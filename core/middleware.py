@@ -68,5 +68,6 @@ class ActorMiddleware:
         if request.user.is_authenticated:
             who = {"actor": request.user.pk, "actor_name": str(request.user)}
         reference, address = getattr(request, "reference", ""), request.META.get("REMOTE_ADDR", "")
-        with pghistory.context(**who, action=request.path, request=reference, address=address):
+        agent = request.META.get("HTTP_USER_AGENT", "").replace("\x00", "")[:200]
+        with pghistory.context(**who, action=request.path, request=reference, address=address, agent=agent):
             return self.get_response(request)

@@ -6,10 +6,12 @@ An address and a reference stand here as text: core knows no user and no invoice
 import pgtrigger
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from pghistory.models import Context
 
 from core import states
-from core.guards import no_truncate
+from core.guards import append_only, no_truncate
 from core.mail_classes import MailClass
 from core.plain import PlainDecoder, PlainEncoder
 from core.querysets import UNFINISHED, JobClaimQuerySet, JobSlotQuerySet, MessageQuerySet
@@ -209,3 +211,41 @@ class JobClaim(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job} {self.row_id}"
+
+
+class HistoryContext(Context):
+    """Who was acting, as which action, from where: what the entries of one act share (I26). Final, as they are."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("context of history")
+        verbose_name_plural = _("contexts of history")
+        triggers = append_only()
+
+
+class HistorySeal(models.Model):
+    """The seal of one entry of history, chained to the one before it (I27). `core.seals` writes and checks them.
+
+    `chain` is the id of the account that the entry belongs to, 0 for none; `content` is the digest of
+    the entry's `columns` and its context; `erased` names fields that were lawfully emptied.
+    """
+
+    chain = models.BigIntegerField()
+    number = models.PositiveIntegerField()
+    table = models.CharField(max_length=100)
+    entry = models.BigIntegerField()
+    columns = models.TextField()
+    content = models.CharField(max_length=64)
+    erased = models.CharField(max_length=200, blank=True)
+    digest = models.CharField(max_length=64)
+    sealed_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("seal of history")
+        verbose_name_plural = _("seals of history")
+        constraints = [models.UniqueConstraint(fields=["chain", "number"], name="seal_number_once")]
+        indexes = [models.Index(fields=["table", "entry"], name="seal_of_entry")]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"{self.chain}/{self.number}"

@@ -85,6 +85,7 @@ class Action(StrEnum):
     ACCOUNT_VIEW_ROLES = "account:view_roles"
     ACCOUNT_ASSIGN_ROLES = "account:assign_roles"
     ACCOUNT_SIGN_AGREEMENTS = "account:sign_agreements"
+    ACCOUNT_VIEW_ACTIVITY = "account:view_activity"
     PROFILE_VIEW = "profile:view"
     PROFILE_CREATE = "profile:create"
     PROFILE_RENAME = "profile:rename"
@@ -101,6 +102,7 @@ class Action(StrEnum):
     PROFILE_APPLY_POLICIES = "profile:apply_policies"
     PROFILE_PURCHASE = "profile:purchase"
     PROFILE_CLOSE = "profile:close"
+    PROFILE_VIEW_ACTIVITY = "profile:view_activity"
     INVOICE_VIEW = "invoice:view"
     INVOICE_DOWNLOAD = "invoice:download"
     INVOICE_PAY = "invoice:pay"
@@ -155,6 +157,7 @@ account:edit_tax_ids              x   x   .   .   .   .   .   x   .   .
 account:view_roles                x   x   x   .   .   .   .   x   .   x
 account:assign_roles              x   .   .   .   .   .   .   .   .   .
 account:sign_agreements           x   x   .   .   .   .   .   x   .   .
+account:view_activity             x   .   .   .   .   .   .   x   .   .
 profile:view                      x   x   x   x   x   x   x   x   .   x
 profile:create                    x   x   .   .   .   .   .   .   .   .
 profile:rename                    x   x   .   x   x   .   .   .   .   .
@@ -171,6 +174,7 @@ profile:view_policies             x   x   x   x   x   x   x   .   .   .
 profile:apply_policies            x   x   .   x   x   .   .   .   .   .
 profile:purchase                  x   x   .   x   x   .   .   x   .   .
 profile:close                     x   .   .   x   .   .   .   .   .   .
+profile:view_activity             x   .   .   x   .   .   .   x   .   .
 invoice:view                      x   x   x   x   x   x   x   x   .   x
 invoice:download                  x   x   x   x   x   x   x   x   .   x
 invoice:pay                       x   x   .   x   x   .   x   x   .   .

@@ -5,7 +5,6 @@ Message; from then on the outbox sends, and the state of a delivery is that of i
 right to read the invoice is looked at when the mail is addressed and again just before it is sent.
 """
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,17 +15,18 @@ from django.db.models.functions import Cast, Concat, JSONObject
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import User
 from accounts.services.notices import mail_people
 from core.errors import Refused
 from core.messages import Attachment, MailClass, Verdict, queue_message, requeue_message
 from core.models import Message, MessageAttempt, MessageStatus
-from core.policy import PROFILE_ROLES, Action, Role, demand, holders
+from core.policy import Action, demand
 from core.states import move
 from invoices.documents.archive import file_name, read_document
 from invoices.models import Delivery, Dispatch, Document, DocumentKind, Invoice
 from invoices.states import DispatchStatus, DocumentStatus
 from profiles.people import effective_owners
+from profiles.recipients import InvoiceRecipient, mailed_recipients, still_wanted
+from profiles.services.recipients import link_of
 
 # Mail servers refuse more; the mail then carries a link as if attaching were switched off.
 ATTACHED_BYTES = 8 * 1024 * 1024
@@ -46,26 +46,6 @@ _WORST_FIRST = (
 )
 
 
-@dataclass(frozen=True)
-class Recipient:
-    """A person with the address that counts, and the role that makes them one."""
-
-    user: User
-    email: str
-    role: Role
-
-
-def recipients_of(invoice: Invoice, *, on: date) -> list[Recipient]:
-    """Who gets the invoice by mail: those with a role of their own on its profile, or the administrator of
-    an online-services account. One per address, with the highest role that reaches it (§3.9)."""
-    held = sorted(holders(Action.INVOICE_RECEIVE, invoice.profile, on), key=_rank)
-    found: dict[str, Recipient] = {}
-    for role in held:
-        recipient = Recipient(role.user, role.user.billing_email, Role(role.role))
-        found.setdefault(recipient.email.lower(), recipient)
-    return list(found.values())
-
-
 @transaction.atomic
 def address_dispatch(dispatch: Dispatch, *, on: date) -> None:
     """Turn a dispatch into a delivery and a queued mail per recipient, once; or into none where the profile
@@ -76,21 +56,22 @@ def address_dispatch(dispatch: Dispatch, *, on: date) -> None:
         return
     # Moving it first locks the row: whoever comes second is refused and writes nothing.
     move(dispatch, DispatchStatus.EXPANDED, expanded_at=timezone.now())
-    attachments = _attachments(invoice)
     deliveries = []
-    for recipient in recipients_of(invoice, on=on):
+    for recipient in mailed_recipients(invoice.profile, on=on):
+        # An extra address has no other way to the document.
+        attachments = _attachments(invoice, always=recipient.extra is not None)
         message = queue_message(
             to=recipient.email,
             template="invoice_issued",
             mail_class=MailClass.INVOICE_ISSUED,
-            language=recipient.user.language,
+            language=recipient.language,
             context=_context(invoice, recipient, attached=bool(attachments)),
             attachments=attachments,
             reference=f"invoice:{invoice.code}",
         )
         deliveries.append(
             Delivery(
-                invoice=invoice, email=recipient.email, user=recipient.user, reason=recipient.role, message=message
+                invoice=invoice, email=recipient.email, user=recipient.user, reason=recipient.reason, message=message
             )
         )
     Delivery.objects.bulk_create(deliveries)
@@ -125,7 +106,7 @@ def resend_delivery(delivery: Delivery, *, by: Any) -> None:
             )
         case Verdict.WITHDRAW:
             raise Refused(
-                _("%(email)s may no longer get invoices of %(profile)s. Give the person a role on it first.")
+                _("%(email)s may no longer get invoices of %(profile)s, or does not want them. See its recipients.")
                 % {"email": delivery.email, "profile": delivery.invoice.profile},
                 "no_right",
             )
@@ -140,7 +121,7 @@ def verdict_on_delivery(delivery: Delivery) -> Verdict:
     profile = delivery.invoice.profile
     if not profile.sends_invoices:
         return Verdict.SUPPRESS
-    if delivery.user_id is None or not any(holders(Action.INVOICE_RECEIVE, profile, user=delivery.user_id)):
+    if not still_wanted(profile, email=delivery.email, user_id=delivery.user_id):
         return Verdict.WITHDRAW
     if delivery.message.attachments:
         read_document(delivery.invoice.documents.only("file", "sha256").get(kind=DocumentKind.PDF))
@@ -190,12 +171,8 @@ def report_bounce(delivery: Delivery) -> None:
     )
 
 
-def _rank(held: Any) -> int:
-    return PROFILE_ROLES.index(held.role) if held.role in PROFILE_ROLES else -1
-
-
-def _attachments(invoice: Invoice) -> list[Attachment]:
-    if not invoice.profile.attaches_pdf:
+def _attachments(invoice: Invoice, *, always: bool) -> list[Attachment]:
+    if not (always or invoice.profile.attaches_pdf):
         return []
     document: Document = invoice.documents.get(kind=DocumentKind.PDF)
     if (document.size_bytes or 0) > ATTACHED_BYTES:
@@ -203,9 +180,10 @@ def _attachments(invoice: Invoice) -> list[Attachment]:
     return [Attachment(document.file, file_name(invoice), "application/pdf")]
 
 
-def _context(invoice: Invoice, recipient: Recipient, *, attached: bool) -> dict[str, Any]:
+def _context(invoice: Invoice, recipient: InvoiceRecipient, *, attached: bool) -> dict[str, Any]:
     return {
-        "person": str(recipient.user),
+        "person": recipient.name,
+        "stop_path": link_of(recipient.extra) if recipient.extra else "",
         "kind": invoice.kind,
         "number": invoice.number,
         "total": invoice.total,

@@ -14,13 +14,15 @@ from core.policy import Action, holders, may, read_roles
 from payments.declines import explain
 from payments.models import Payment, PaymentMethod
 from profiles.models import BillingProfile
-from profiles.people import effective_owners, invoice_recipients
+from profiles.people import effective_owners
+from profiles.recipients import mailed_recipients
 
 
 def send_receipt(payment: Payment) -> None:
     """A receipt to who paid and to those who get the profile's invoices (§3.9, P8), once each."""
     lines = [[allocation.invoice.number, allocation.amount] for allocation in _booked(payment)]
-    for person in _payer_and(payment, invoice_recipients(payment.profile, on=timezone.localdate())):
+    recipients = mailed_recipients(payment.profile, on=timezone.localdate())
+    for person in _payer_and(payment, [recipient.user for recipient in recipients if recipient.user]):
         mail_person(
             person,
             template="payment_receipt",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -121,6 +122,22 @@ class EmailPreferenceForm(forms.Form):
             "sends_invoices": self.cleaned_data["choice"] == "in",
             "attaches_pdf": self.cleaned_data["delivery"] == "pdf",
         }
+
+
+class RecipientForm(forms.Form):
+    """An extra address for the invoices of a profile (S4-2b)."""
+
+    email = forms.EmailField(
+        label=_("E-mail"),
+        max_length=254,
+        help_text=_("For example of your bookkeeper, or the mailbox of a program that reads invoices."),
+    )
+    language = forms.ChoiceField(label=_("Language of the mails"), choices=settings.LANGUAGES)
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, language: str, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.initial.setdefault("language", language)
+        self.helper = PortalFormHelper("email", "language")
 
 
 class RoleForm(forms.Form):

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -126,3 +127,49 @@ class ProfileRole(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.get_role_display()} · {self.profile}"
+
+
+@tracked()
+class ExtraRecipient(models.Model):
+    """An address outside the portal that gets the invoices of a profile, without any right (S4-2b).
+
+    Its holder says yes first, by a signed link: until `confirmed_at` nothing but that question is sent.
+    """
+
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="extra_recipients")
+    email = models.EmailField(_("e-mail"), max_length=254)
+    language = models.CharField(_("language"), max_length=2, choices=settings.LANGUAGES, default="en")
+    added_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    added_at = models.DateTimeField(default=timezone.now, editable=False)
+    asked_at = models.DateTimeField(_("asked"), default=timezone.now)
+    confirmed_at = models.DateTimeField(_("confirmed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("extra recipient")
+        verbose_name_plural = _("extra recipients")
+        ordering = ["email", "pk"]
+        constraints = [models.UniqueConstraint(F("profile"), Lower("email"), name="extra_recipient_once")]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.confirmed_at is not None
+
+
+@tracked()
+class InvoiceMute(models.Model):
+    """A person who does not want the invoices of a profile by mail, although a role there would bring them (S4-2a)."""
+
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="invoice_mutes")
+    user = models.ForeignKey(User, models.PROTECT, related_name="invoice_mutes")
+    muted_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("muted invoice mail")
+        verbose_name_plural = _("muted invoice mail")
+        constraints = [models.UniqueConstraint(fields=["profile", "user"], name="invoice_mute_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.profile}"

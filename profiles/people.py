@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import AccountRole, BillingAccount, Organisation, OrganisationRole, User
-from core.policy import GRANTS, INHERITED_AS, PROFILE_ROLES, Action, Role, holders
+from core.policy import GRANTS, INHERITED_AS, PROFILE_ROLES, Action, Role
 from profiles.models import BillingProfile, ProfileRole
 
 COLLEAGUES = 200
@@ -114,13 +114,6 @@ def effective_owners(profile: BillingProfile, *, on: date | None = None) -> list
     """The owners of the profile, of its own or by inheritance, each once: whom mails about access reach (§3.9)."""
     day = on or timezone.localdate()
     return [here.user for here in people_on(profile, on=day) if here.role == Role.PROFILE_OWNER]
-
-
-def invoice_recipients(profile: BillingProfile, *, on: date) -> list[User]:
-    """Who gets its invoices by mail once that is switched on: people with a role given on the profile itself,
-    or the administrator of an online-services account (§3.9). Each once, by name."""
-    users = {held.user_id: held.user for held in holders(Action.INVOICE_RECEIVE, profile, on)}
-    return sorted(users.values(), key=lambda user: (user.name.lower(), user.pk))
 
 
 def role_left(held: ProfileRole, *, on: date) -> Role | None:

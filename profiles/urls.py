@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles import views
+from profiles import views, views_recipients
 
 IN_ACCOUNT = "billing-accounts/<code:code>/billing-profiles/"
 ONE = "billing-profiles/<code:code>/"
@@ -22,4 +22,23 @@ urlpatterns = [
     path(f"{ONE}permissions/<int:role>/removal/", views.profile_role_removal, name="profile_role_removal"),
     path(f"{ONE}permissions/export/", views.profile_permissions_export, name="profile_permissions_export"),
     path(f"{ONE}email-preference/", views.profile_email_preference, name="profile_email_preference"),
+    path(f"{ONE}recipients/", views_recipients.profile_recipients, name="profile_recipients"),
+    path(f"{ONE}recipients/new/", views_recipients.profile_recipient_new, name="profile_recipient_new"),
+    path(f"{ONE}recipients/test/", views_recipients.profile_recipient_test, name="profile_recipient_test"),
+    path(f"{ONE}recipients/mute/", views_recipients.profile_invoice_mute, name="profile_invoice_mute"),
+    path(
+        f"{ONE}recipients/<int:recipient>/removal/",
+        views_recipients.profile_recipient_removal,
+        name="profile_recipient_removal",
+    ),
+    path(
+        f"{ONE}recipients/<int:recipient>/question/",
+        views_recipients.profile_recipient_question,
+        name="profile_recipient_question",
+    ),
+    path("recipients/<str:token>/", views_recipients.recipient, name="recipient"),
+    path(
+        "recipients/<str:token>/confirmation/", views_recipients.recipient_confirmation, name="recipient_confirmation"
+    ),
+    path("recipients/<str:token>/refusal/", views_recipients.recipient_refusal, name="recipient_refusal"),
 ]

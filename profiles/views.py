@@ -21,7 +21,8 @@ from core.step_up import recently_confirmed
 from profiles.capabilities import all_capabilities
 from profiles.forms import EmailPreferenceForm, NewProfileForm, ProfileForm, RemovalForm, RoleForm
 from profiles.models import BillingProfile, ProfileRole
-from profiles.people import colleagues_of, count_people, invoice_recipients, people_on, role_left
+from profiles.people import colleagues_of, count_people, people_on, role_left
+from profiles.recipients import recipients_on
 from profiles.services.profiles import create_profile, set_email_preference, update_profile
 from profiles.services.roles import assign_profile_role, has_lasting_effective_owner, remove_profile_role
 from profiles.states import ProfileStatus
@@ -79,7 +80,7 @@ def profile(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
         "bill_to": profile.bill_to,
         "address_lines": printed_lines(profile.invoice_address.snapshot()),
         "next_billing_date": profile.next_billing_date(today),
-        "recipients": invoice_recipients(profile, on=today),
+        "recipients": recipients_on(profile, on=today),
     }
     return render(request, "profiles/profile.html", context)
 
@@ -115,14 +116,20 @@ def profile_email_preference(request: HttpRequest, profile: BillingProfile) -> H
 
 
 def email_preference_page(
-    request: HttpRequest, profile: BillingProfile, *, back: str, choices: list[tuple[str, str]]
+    request: HttpRequest,
+    profile: BillingProfile,
+    *,
+    back: str,
+    choices: list[tuple[str, str]],
+    recipients_href: str = "",
 ) -> HttpResponse:
     """The panel of one profile, also of a hidden one: the page of its subscription places it (S4-8a).
 
     It stays open after a change, so that the next of `choices` can be set (S4-8).
     """
-    recipients = invoice_recipients(profile, on=timezone.localdate())
-    form = EmailPreferenceForm(posted(request), profile=profile, people=len(recipients))
+    recipients = recipients_on(profile, on=timezone.localdate())
+    concerned = sum(recipient.gets_mail for recipient in recipients)
+    form = EmailPreferenceForm(posted(request), profile=profile, people=concerned)
     if form.is_valid():
         set_email_preference(profile, **form.values(), by=request.user)
         messages.success(request, _preference_said(profile))
@@ -134,6 +141,7 @@ def email_preference_page(
         "recipients": recipients,
         "choices": choices,
         "back": back,
+        "recipients_href": recipients_href or reverse("profile_recipients", args=[profile.code]),
     }
     return render(request, "profiles/profile_email_preference.html", context)
 

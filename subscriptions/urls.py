@@ -16,4 +16,34 @@ urlpatterns = [
         views.subscription_email_preference,
         name="subscription_email_preference",
     ),
+    path(
+        "subscriptions/<code:code>/recipients/",
+        views.subscription_recipients,
+        name="subscription_recipients",
+    ),
+    path(
+        "subscriptions/<code:code>/recipients/new/",
+        views.subscription_recipient_new,
+        name="subscription_recipient_new",
+    ),
+    path(
+        "subscriptions/<code:code>/recipients/test/",
+        views.subscription_recipient_test,
+        name="subscription_recipient_test",
+    ),
+    path(
+        "subscriptions/<code:code>/recipients/mute/",
+        views.subscription_invoice_mute,
+        name="subscription_invoice_mute",
+    ),
+    path(
+        "subscriptions/<code:code>/recipients/<int:recipient>/removal/",
+        views.subscription_recipient_removal,
+        name="subscription_recipient_removal",
+    ),
+    path(
+        "subscriptions/<code:code>/recipients/<int:recipient>/question/",
+        views.subscription_recipient_question,
+        name="subscription_recipient_question",
+    ),
 ]

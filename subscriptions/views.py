@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from accounts.models import BillingAccount
 from core.codes import new_code
@@ -19,6 +20,15 @@ from core.periods import Month, on_anchor, term_end
 from core.policy import Action, may, may_somewhere, requires
 from profiles.models import BillingProfile
 from profiles.views import email_preference_page
+from profiles.views_recipients import (
+    RecipientsScope,
+    ask_again,
+    mute,
+    recipient_new_page,
+    recipient_removal_page,
+    recipients_page,
+    send_test,
+)
 from subscriptions.forms import BuyForm, OrderForm
 from subscriptions.models import Price, Purchase, Subscription, Term
 from subscriptions.services import purchase_product, why_not_usable
@@ -71,7 +81,53 @@ def subscription_email_preference(request: HttpRequest, subscription: Subscripti
     """Opt in to or out of invoices by e-mail for one subscription of an online-services account (S4-8a)."""
     if subscription.profile.is_shown:
         return redirect("profile_email_preference", subscription.profile.code)
-    return email_preference_page(request, subscription.profile, back=subscription.get_absolute_url(), choices=[])
+    return email_preference_page(
+        request,
+        subscription.profile,
+        back=subscription.get_absolute_url(),
+        choices=[],
+        recipients_href=reverse("subscription_recipients", args=[subscription.code]),
+    )
+
+
+@requires(Action.SUBSCRIPTION_VIEW, Subscription)
+def subscription_recipients(request: HttpRequest, subscription: Subscription) -> HttpResponse:
+    """Who gets the invoices of one subscription of an online-services account (S4-8a, P10)."""
+    if subscription.profile.is_shown:
+        return redirect("profile_recipients", subscription.profile.code)
+    return recipients_page(request, _recipients_of(subscription))
+
+
+@requires(Action.PROFILE_EDIT_RECIPIENTS, Subscription)
+def subscription_recipient_new(request: HttpRequest, subscription: Subscription) -> HttpResponse:
+    return recipient_new_page(request, _recipients_of(subscription))
+
+
+@requires(Action.PROFILE_EDIT_RECIPIENTS, Subscription)
+def subscription_recipient_removal(request: HttpRequest, subscription: Subscription, recipient: int) -> HttpResponse:
+    return recipient_removal_page(request, _recipients_of(subscription), recipient)
+
+
+@require_POST
+@requires(Action.PROFILE_EDIT_RECIPIENTS, Subscription)
+def subscription_recipient_question(request: HttpRequest, subscription: Subscription, recipient: int) -> HttpResponse:
+    return ask_again(request, _recipients_of(subscription), recipient)
+
+
+@require_POST
+@requires(Action.PROFILE_EDIT_RECIPIENTS, Subscription)
+def subscription_recipient_test(request: HttpRequest, subscription: Subscription) -> HttpResponse:
+    return send_test(request, _recipients_of(subscription))
+
+
+@require_POST
+@requires(Action.SUBSCRIPTION_VIEW, Subscription)
+def subscription_invoice_mute(request: HttpRequest, subscription: Subscription) -> HttpResponse:
+    return mute(request, _recipients_of(subscription))
+
+
+def _recipients_of(subscription: Subscription) -> RecipientsScope:
+    return RecipientsScope(subscription.profile, "subscription", subscription.code, subscription.name)
 
 
 @requires(Action.PROFILE_PURCHASE, BillingAccount, anywhere=True)

@@ -43,6 +43,9 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
 OPEN = {
     "invitation": "the holder of the link is nobody yet",
     "invitation_answer": "the second step of the same, with the token in the session",
+    "recipient": "an extra address is nobody in the portal; the link of the mail is signed",
+    "recipient_confirmation": "its holder says yes",
+    "recipient_refusal": "its holder says no",
     "language": "a choice of language before signing in",
     "gateway_webhook": "gateways sign what they send instead of signing in",
     "healthz": "asked by the load balancer",

@@ -12,6 +12,7 @@ from core.policy import Role
 from core.templatetags.ui import day_short
 from invoices.deliveries import deliveries_of
 from invoices.models import Delivery, Invoice
+from profiles.recipients import EXTRA
 
 register = template.Library()
 
@@ -47,7 +48,7 @@ def _shown(delivery: Delivery) -> dict[str, Any]:
     return {
         "pk": delivery.pk,
         "email": delivery.email,
-        "reason": Role(delivery.reason).label,
+        "reason": _("Extra address") if delivery.reason == EXTRA else Role(delivery.reason).label,
         "status": MessageStatus(message.status),
         "events": events,
         "next_try": message.next_attempt_at if message.status == MessageStatus.DEFERRED else None,

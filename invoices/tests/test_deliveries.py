@@ -14,13 +14,21 @@ from accounts.models import User
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
 from core import jobs
 from core.errors import Refused
-from core.messages import MailClass, queue_message
+from core.messages import MailClass, Verdict, queue_message
 from core.models import Message
 from core.policy import Role
-from invoices.deliveries import address_dispatch, deliveries_of, recipients_of, report_bounce, unreported_bounces
+from invoices.deliveries import (
+    address_dispatch,
+    deliveries_of,
+    report_bounce,
+    unreported_bounces,
+    verdict_on_delivery,
+)
 from invoices.models import Delivery, Dispatch, Document
 from invoices.tests.factories import InvoiceFactory
-from profiles.models import BillingProfile, ProfileRole
+from profiles.models import BillingProfile, ExtraRecipient, ProfileRole
+from profiles.recipients import mailed_recipients
+from profiles.services.recipients import link_of
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,7 +115,7 @@ def test_expired_roles_and_deactivated_people_get_none_and_one_that_expires_toda
     person(profile, "gone@a.example", READER, is_active=False)
     invoice = InvoiceFactory(profile=profile)
 
-    emails = [recipient.email for recipient in recipients_of(invoice, on=today)]
+    emails = [recipient.email for recipient in mailed_recipients(invoice.profile, on=today)]
 
     assert emails == ["owner@alfa.example", "today@a.example"]
 
@@ -118,7 +126,7 @@ def test_S0_3_it_goes_to_the_verified_contact_address_else_to_the_sign_in_addres
     person(profile, "b@a.example", READER, contact_email="b.mail@a.example")
     invoice = InvoiceFactory(profile=profile)
 
-    emails = [recipient.email for recipient in recipients_of(invoice, on=timezone.localdate())]
+    emails = [recipient.email for recipient in mailed_recipients(invoice.profile, on=timezone.localdate())]
 
     assert sorted(emails) == ["a.mail@a.example", "b@a.example", "owner@alfa.example"]
 
@@ -204,6 +212,23 @@ def test_S4_2a_without_attaching_the_mail_carries_a_link_alone(profile, mail_ser
     assert list(mail.iter_attachments()) == []
     assert invoice.get_absolute_url() in mail.get_body(["plain"]).get_content()
     assert "is ready in the portal" in mail.get_body(["plain"]).get_content()
+
+
+def test_S4_2b_an_extra_address_gets_the_pdf_and_a_way_to_stop(profile, mail_server):
+    BillingProfile.objects.update(attaches_pdf=False)
+    extra = ExtraRecipient.objects.create(profile=profile, email="books@bureau.example", confirmed_at=timezone.now())
+    ExtraRecipient.objects.create(profile=profile, email="pending@bureau.example")
+    invoice = InvoiceFactory(profile=BillingProfile.objects.get())
+
+    work()
+
+    mail = next(mail for mail in mail_server.received if mail["To"] == "books@bureau.example")
+    assert "pending@bureau.example" not in mail_server.recipients
+    assert [part.get_content_type() for part in mail.iter_attachments()] == ["application/pdf"]
+    assert link_of(extra) in mail.get_body(["plain"]).get_content()
+    assert invoice.get_absolute_url() not in mail.get_body(["plain"]).get_content()
+    extra.delete()
+    assert verdict_on_delivery(Delivery.objects.get(email="books@bureau.example")) == Verdict.WITHDRAW
 
 
 def test_a_pdf_that_mail_servers_would_refuse_is_linked_not_attached(profile, mail_server):

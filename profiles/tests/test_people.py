@@ -16,7 +16,6 @@ from profiles.people import (
     colleagues_of,
     count_people,
     effective_owners,
-    invoice_recipients,
     people_on,
     role_left,
 )
@@ -110,17 +109,6 @@ def test_owners_who_are_told_are_those_of_profile_and_account(profile):
 
     assert [user.name for user in effective_owners(profile, on=TODAY)] == ["Anna", "Marieke"]
     assert own in effective_owners(profile, on=TODAY)
-
-
-def test_S4_2_invoices_go_to_people_with_a_role_on_the_profile_itself(profile):
-    assert [user.name for user in invoice_recipients(profile, on=TODAY)] == ["Fatima", "Tom"]
-
-
-def test_S4_8a_invoices_of_a_subscription_go_to_the_administrator():
-    profile = SubscriptionProfileFactory()
-    administrator = AccountRoleFactory(account=profile.account, role=Role.ACCOUNT_ADMINISTRATOR).user
-
-    assert invoice_recipients(profile, on=TODAY) == [administrator]
 
 
 def test_an_online_services_account_is_closed_to_the_organisation():

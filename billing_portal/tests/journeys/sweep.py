@@ -24,7 +24,7 @@ from invoices.models import Invoice
 from invoices.tests.factories import InvoiceFactory
 from payments.models import CardSetup
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory
-from profiles.models import BillingProfile
+from profiles.models import BillingProfile, ExtraRecipient
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.tests.factories import PriceFactory, SubscriptionFactory
 
@@ -55,6 +55,8 @@ def make_pages() -> Pages:
     profile = BillingProfileFactory(
         account=account, name="Operations NL", po_number="PO-2026-0417", sends_invoices=True
     )
+    for email, confirmed_at in (("books@bureau.example", timezone.now()), (f"{'long' * 12}@bureau.example", None)):
+        ExtraRecipient.objects.create(profile=profile, email=email, added_by=owner, confirmed_at=confirmed_at)
     long_one = BillingProfileFactory(account=account, name=LONG, po_number="P" * 50)
     _people(pages, account, profile, owner)
     _account_pages(pages, account)
@@ -97,6 +99,8 @@ def _account_pages(pages: Pages, account: Any) -> None:
     )
     held = AccountRole.objects.filter(account=account, role=Role.ACCOUNT_READER).get()
     last = AccountRole.objects.filter(account=account, role=Role.ACCOUNT_OWNER).get()
+    pages.add("owner", "account_activity", account.code)
+    pages.add("owner", "account_activity", account.code, query="?q=nothing")
     for name in ("account_overview", "account_properties", "account_addresses", "account_access", "account_role_new"):
         pages.add("owner", name, account.code)
     for role in (held, last):
@@ -113,6 +117,9 @@ def _profile_pages(pages: Pages, profile: BillingProfile) -> None:
         "profile",
         "profile_edit",
         "profile_email_preference",
+        "profile_recipients",
+        "profile_recipient_new",
+        "profile_activity",
         "profile_permissions",
         "profile_role_new",
         "profile_payment_methods",
@@ -120,6 +127,8 @@ def _profile_pages(pages: Pages, profile: BillingProfile) -> None:
         "profile_default_method",
     ):
         pages.add("owner", name, profile.code)
+    for extra in profile.extra_recipients.all():
+        pages.add("owner", "profile_recipient_removal", profile.code, extra.pk)
     for held in profile.roles.all():
         pages.add("owner", "profile_role_removal", profile.code, held.pk)
         pages.add("owner", "profile_permissions", profile.code, query=f"?why={held.user_id}")
@@ -194,7 +203,10 @@ def _online_pages(pages: Pages, organisation: Any) -> None:
         pages.add(actor, name, account.code)
     for name in ("subscription", "subscription_method", "subscription_card_new"):
         pages.add(actor, name, subscription.code)
-    pages.add(actor, "subscription_email_preference", subscription.code)
+    for name in ("subscription_email_preference", "subscription_recipients", "subscription_recipient_new"):
+        pages.add(actor, name, subscription.code)
+    extra = ExtraRecipient.objects.create(profile=profile, email="books@bureau.example")
+    pages.add(actor, "subscription_recipient_removal", subscription.code, extra.pk)
     pages.add(actor, "invoice", invoice.code)
     pages.add(actor, "invoice_payment", invoice.code)
 

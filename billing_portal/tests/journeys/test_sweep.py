@@ -13,6 +13,14 @@ WITHOUT_A_PAGE = {
     "delivery_resend",
     "payment_cancellation",
     "profile_permissions_export",
+    "account_activity_export",
+    "profile_activity_export",
+    "profile_recipient_question",
+    "profile_recipient_test",
+    "profile_invoice_mute",
+    "subscription_recipient_question",
+    "subscription_recipient_test",
+    "subscription_invoice_mute",
 }
 LOOKS = [("en", "light"), ("nl", "dark")]
 EVERY_LOOK = [(language, color) for language in ("en", "nl") for color in ("light", "dark")]
