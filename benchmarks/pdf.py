@@ -1,7 +1,8 @@
 """The PDF of an invoice against bare Typst on the same template, data and standards (PDF/A-3a with PDF/UA-1).
 
-Ours reads the invoice, words and formats it, asks the renderer's process, stores the file with its digest,
-and keeps the books of the job. The limit gets the words ready made, keeps its compiler and its fonts, and
+Ours reads the invoice, words and formats it, writes it as CII and UBL (EN 16931), draws its QR codes, asks the
+renderer's process, marks the file as Factur-X, stores both files with their digests, and keeps the books of the job.
+The limit gets the words ready made, keeps its compiler and its fonts, and
 throws the bytes away. Then the same work in one worker process and in four at once.
 
     python benchmarks/run.py pdf [--short] [--documents 100] [--pairs 5]
@@ -26,6 +27,7 @@ from pypdf import PdfReader
 from core import jobs
 from core.testing import start_process
 from invoices.documents import worker
+from invoices.documents.einvoice import marked
 from invoices.documents.render import request_of
 from invoices.documents.source import payload_of
 from invoices.models import Document, Invoice
@@ -89,7 +91,7 @@ def check(lines: int, compiler: typst.Compiler) -> None:
     """The document says what its invoice comes to, its file is the one its row knows, and the limit makes the same."""
     [invoice] = issue(lines, 1)
     make([invoice])
-    document = Document.objects.get(invoice=invoice)
+    document = Document.objects.get(invoice=invoice, kind="pdf")
     with default_storage.open(document.file) as file:
         pdf = file.read()
     text = " ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).replace("\xa0", " ")
@@ -97,7 +99,7 @@ def check(lines: int, compiler: typst.Compiler) -> None:
     expect("number on the document", invoice.number in text, True)
     total = scalar("SELECT total_minor FROM invoices_invoice WHERE id = %s", [invoice.pk])
     expect("total on the document", f"€{total / 100:,.2f}" in text, True)
-    expect("the limit makes the same", bare(compiler, request_for(invoice)) == pdf, True)
+    expect("the limit makes the same", marked(bare(compiler, request_for(invoice))) == pdf, True)
 
 
 def issue(lines: int, documents: int) -> list[Invoice]:
@@ -114,7 +116,7 @@ def issue(lines: int, documents: int) -> list[Invoice]:
 
 
 def release(batch: list[Invoice]) -> None:
-    Document.objects.filter(invoice__in=batch).update(status="pending")
+    Document.objects.filter(invoice__in=batch, kind="pdf").update(status="pending")
 
 
 def make(batch: list[Invoice]) -> None:
@@ -124,7 +126,7 @@ def make(batch: list[Invoice]) -> None:
 
 
 def ready(batch: list[Invoice]) -> int:
-    return Document.objects.filter(invoice__in=batch, status="ready").count()
+    return Document.objects.filter(invoice__in=batch, kind="pdf", status="ready").count()
 
 
 def request_for(invoice: Invoice) -> dict:
@@ -136,7 +138,7 @@ def bare(compiler: typst.Compiler, request: dict) -> bytes:
         format="pdf",
         pdf_standards=worker.STANDARDS,
         timestamp=request["timestamp"],
-        sys_inputs={"data": request["data"], "logo": request["logo"]},
+        sys_inputs={name: request[name] for name in ("data", "logo", "pictures", "einvoice")},
     )
 
 

@@ -168,6 +168,8 @@ def logging_settings(log_format: str) -> dict[str, Any]:
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             # Each answer has its own line; of Django's only the unhandled error says more.
             "django.request": {"handlers": [], "level": "ERROR", "propagate": True},
+            # It says at each start that it has started.
+            "pikepdf": {"handlers": [], "level": "WARNING", "propagate": True},
             "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
         },
     }

@@ -22,6 +22,7 @@ from core.money import Money
 from core.policy import Action, PolicyQuerySet, Scope
 from core.states import only_along
 from invoices import states
+from invoices.documents.codes import payment_reference
 from invoices.querysets import InvoiceQuerySet, ParkedProfileQuerySet
 from profiles.models import BillingProfile
 from subscriptions.models import Purchase, Subscription
@@ -231,6 +232,11 @@ class Invoice(models.Model):
     @property
     def amount_due(self) -> Money:
         return Money(self.total_minor - self.prepaid_minor - self.settled_minor, self.currency)
+
+    @property
+    def payment_reference(self) -> str:
+        """What a transfer gives as its reference: a creditor reference that banks check (ISO 11649)."""
+        return payment_reference(self.number or "") or self.number or ""
 
     def is_overdue(self, on: date) -> bool:
         return self.status == "due" and self.kind == "invoice" and self.due_date is not None and self.due_date < on
@@ -512,7 +518,10 @@ class BillingRun(models.Model):
 
 
 class DocumentKind(models.TextChoices):
+    # Asked for at issue; the structured invoice lies in it as well (Factur-X).
     PDF = "pdf", _("Invoice (PDF)")
+    # Kept when the PDF is.
+    UBL = "ubl", _("Structured invoice (UBL)")
 
 
 class Document(models.Model):
@@ -528,6 +537,8 @@ class Document(models.Model):
     replaced_characters = models.CharField(max_length=500, blank=True)
     last_error = models.TextField(blank=True)
     made_at = models.DateTimeField(null=True)
+    # By which anybody who holds the PDF asks whether it is ours.
+    check_code = models.CharField(max_length=12, null=True)
 
     TRANSITIONS = states.DOCUMENT
     POLICY = Scope(view=Action.INVOICE_VIEW, account="invoice__account", profile="invoice__profile")
@@ -535,7 +546,12 @@ class Document(models.Model):
     objects = PolicyQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["invoice", "kind"], name="one_document_of_a_kind")]
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "kind"], name="one_document_of_a_kind"),
+            models.UniqueConstraint(
+                fields=["check_code"], condition=Q(check_code__isnull=False), name="document_check_code_once"
+            ),
+        ]
         indexes = [models.Index(fields=["id"], condition=Q(status="pending"), name="document_due")]
         triggers = [
             only_along(states.DOCUMENT, "document_status_edges"),

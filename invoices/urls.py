@@ -2,11 +2,16 @@
 
 from django.urls import URLPattern, path
 
-from invoices import views
+from invoices import downloads, views
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/<code:code>/invoices/", views.invoices, name="invoices"),
     path("invoices/<code:code>/", views.invoice, name="invoice"),
-    path("invoices/<code:code>/pdf/", views.invoice_pdf, name="invoice_pdf"),
+    path("billing-accounts/<code:code>/invoices/zip/", downloads.invoices_zip, name="invoices_zip"),
+    path("invoices/<code:code>/pdf/", downloads.invoice_pdf, name="invoice_pdf"),
+    path("invoices/<code:code>/ubl/", downloads.invoice_ubl, name="invoice_ubl"),
+    path("invoices/<code:code>/csv/", downloads.invoice_csv, name="invoice_csv"),
+    path("check/", downloads.document_check, name="document_check"),
+    path("check/<code:code>/", downloads.document_check_result, name="document_check_result"),
     path("invoices/<code:code>/deliveries/<int:delivery_id>/resend/", views.delivery_resend, name="delivery_resend"),
 ]

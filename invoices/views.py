@@ -5,9 +5,8 @@ from django.db.models import Count, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from accounts.models import BillingAccount
 from core.errors import Refused
@@ -15,11 +14,9 @@ from core.lists import read_page, sorting
 from core.money import Money
 from core.policy import Action, requires
 from invoices.deliveries import resend_delivery
-from invoices.documents.archive import Damaged, file_name, read_document
 from invoices.filters import SEGMENTS, InvoiceFilter
 from invoices.lines import grouped_lines
-from invoices.models import Document, DocumentKind, Invoice
-from invoices.states import DocumentStatus
+from invoices.models import Invoice
 from profiles.models import BillingProfile
 
 SORTS = {
@@ -73,24 +70,6 @@ def invoice(request: HttpRequest, invoice: Invoice) -> HttpResponse:
     return render(request, "invoices/invoice.html", context)
 
 
-@requires(Action.INVOICE_DOWNLOAD, Invoice)
-@require_safe
-def invoice_pdf(request: HttpRequest, invoice: Invoice) -> HttpResponse:
-    """The PDF exactly as it was made, its digest checked (F39); a page that says so while it is being made."""
-    document = get_object_or_404(invoice.documents, kind=DocumentKind.PDF)
-    if document.status != DocumentStatus.READY:
-        return _without_pdf(request, invoice, document, status=202)
-    try:
-        pdf = read_document(document)
-    except Damaged:
-        return _without_pdf(request, invoice, document, status=503)
-    headers = {
-        "Content-Disposition": content_disposition_header(as_attachment=True, filename=file_name(invoice)),
-        "Cache-Control": "no-store",
-    }
-    return HttpResponse(pdf, content_type="application/pdf", headers=headers)
-
-
 @requires(Action.INVOICE_VIEW, Invoice)
 @require_POST
 def delivery_resend(request: HttpRequest, invoice: Invoice, delivery_id: int) -> HttpResponse:
@@ -104,15 +83,6 @@ def delivery_resend(request: HttpRequest, invoice: Invoice, delivery_id: int) ->
     else:
         messages.success(request, _("The invoice goes to %(email)s again.") % {"email": delivery.email})
     return redirect(invoice)
-
-
-def _without_pdf(request: HttpRequest, invoice: Invoice, document: Document, *, status: int) -> HttpResponse:
-    context = {"account": invoice.account, "invoice": invoice, "document": document, "is_damaged": status == 503}
-    response = render(request, "invoices/invoice_pdf.html", context, status=status)
-    response["Cache-Control"] = "no-store"
-    if document.status == DocumentStatus.PENDING and not document.last_error:
-        response["Refresh"] = "3"
-    return response
 
 
 def _with_counts(counts: dict[str, int]) -> list[tuple[str, str, int]]:

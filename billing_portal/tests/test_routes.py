@@ -47,6 +47,8 @@ OPEN = {
     "recipient_confirmation": "its holder says yes",
     "recipient_refusal": "its holder says no",
     "language": "a choice of language before signing in",
+    "document_check": "whoever holds a document may ask whether it is ours",
+    "document_check_result": "the answer, with what stands on the document; rate-limited",
     "gateway_webhook": "gateways sign what they send instead of signing in",
     "healthz": "asked by the load balancer",
     "readyz": "asked by the load balancer",

@@ -5,9 +5,11 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext, override
@@ -15,9 +17,20 @@ from django.utils.translation import gettext, override
 from core.errors import Refused
 from core.jobs import stopping
 from core.states import move
-from invoices.documents.render import Rendered, RenderFailed, RenderRefused, render, render_invoice, request_of
+from invoices.documents.codes import check_code
+from invoices.documents.einvoice import is_expressible, ubl_of
+from invoices.documents.payload import InvoicePayload
+from invoices.documents.render import (
+    Rendered,
+    RenderFailed,
+    RenderRefused,
+    finished,
+    render,
+    render_invoice,
+    request_of,
+)
 from invoices.documents.source import payload_of
-from invoices.models import Document, Invoice
+from invoices.models import Document, DocumentKind, Invoice
 from invoices.states import DocumentStatus
 
 logger = logging.getLogger(__name__)
@@ -35,6 +48,8 @@ class Damaged(Exception):
 def make_documents(documents: Iterable[Document]) -> list[Exception]:
     """Make the files of pending documents and keep them. Safe to repeat: a document is made once.
 
+    What was asked for is the PDF; the structured invoice (UBL) is made from the same facts and kept with it.
+
     One is typeset in the renderer's process while this one stores the one before and reads the one
     after. Returns what may mend itself (the renderer died, the disk is full), for the caller to try
     those again. A document that the compiler refuses has failed, and waits for `retry_document`. Both
@@ -42,11 +57,11 @@ def make_documents(documents: Iterable[Document]) -> list[Exception]:
     """
     failures = []
     with ThreadPoolExecutor(1, "renderer") as renderer:
-        under_way: deque[tuple[Document, Future[Rendered]]] = deque()
+        under_way: deque[tuple[Document, InvoicePayload, Future[Rendered]]] = deque()
         for document in documents:
             if document.status == DocumentStatus.PENDING and not stopping():
-                request = request_of(payload_of(document.invoice))
-                under_way.append((document, renderer.submit(render, request)))
+                payload = payload_of(document.invoice)
+                under_way.append((document, payload, renderer.submit(render, request_of(payload))))
             if len(under_way) > AHEAD:
                 failures.append(_finish(*under_way.popleft()))
         failures += [_finish(*each) for each in under_way]
@@ -77,8 +92,8 @@ def restore_document(document: Document) -> None:
 
     The document's row does not change; a file that is there but damaged is kept beside the new one.
     """
-    pdf = render_invoice(payload_of(document.invoice)).pdf
-    if hashlib.sha256(pdf).hexdigest() != document.sha256:
+    content = _content_of(document)
+    if hashlib.sha256(content).hexdigest() != document.sha256:
         raise Refused(
             gettext("Made again, the document differs from the one that was sent. Take its file from a backup."),
             code="differs",
@@ -87,7 +102,7 @@ def restore_document(document: Document) -> None:
         with default_storage.open(document.file) as damaged:
             default_storage.save(f"{document.file}.damaged", ContentFile(damaged.read()))
         default_storage.delete(document.file)
-    default_storage.save(document.file, ContentFile(pdf))
+    default_storage.save(document.file, ContentFile(content))
 
 
 def retry_document(document: Document) -> None:
@@ -95,17 +110,24 @@ def retry_document(document: Document) -> None:
     move(document, DocumentStatus.PENDING)
 
 
-def file_name(invoice: Invoice) -> str:
+def file_name(invoice: Invoice, suffix: str = "pdf") -> str:
     """What the file is called where it goes to people: Factuur-G000118402.pdf, in the invoice's language."""
     with override(invoice.language):
-        return f"{slugify(invoice.get_kind_display()).capitalize()}-{invoice.number}.pdf"
+        return f"{slugify(invoice.get_kind_display()).capitalize()}-{invoice.number}.{suffix}"
 
 
-def _finish(document: Document, result: Future[Rendered]) -> Exception | None:
+def _content_of(document: Document) -> bytes:
+    payload = payload_of(document.invoice)
+    return ubl_of(payload) if document.kind == DocumentKind.UBL else render_invoice(payload).pdf
+
+
+def _finish(document: Document, payload: InvoicePayload, result: Future[Rendered]) -> Exception | None:
     """Keep what was rendered; or write down why nothing was, and return what may mend itself."""
+    invoice = document.invoice
     try:
-        rendered = result.result()
-        name = _keep(rendered.pdf, _name(document.invoice))
+        rendered = finished(result.result(), payload)
+        facts = _kept(rendered.pdf, invoice, "pdf")
+        ubl = _kept(ubl_of(payload), invoice, "xml") if is_expressible(payload) else None
     except RenderRefused as error:
         logger.exception("Document %s cannot be made", document)
         move(document, DocumentStatus.FAILED, last_error=_words(error))
@@ -115,32 +137,39 @@ def _finish(document: Document, result: Future[Rendered]) -> Exception | None:
         return error
     if not rendered.logo_drawn:
         logger.warning("The seller's logo could not be drawn on document %s", document)
-    move(
-        document,
-        DocumentStatus.READY,
-        file=name,
-        sha256=hashlib.sha256(rendered.pdf).hexdigest(),
-        size_bytes=len(rendered.pdf),
-        replaced_characters=rendered.replaced_characters[:500],
-        last_error="",
-        made_at=timezone.now(),
-    )
+    with transaction.atomic():
+        move(
+            document,
+            DocumentStatus.READY,
+            **facts,
+            check_code=check_code(invoice.code),
+            replaced_characters=rendered.replaced_characters[:500],
+            last_error="",
+        )
+        if ubl:
+            Document.objects.create(invoice=invoice, kind=DocumentKind.UBL, status=DocumentStatus.READY, **ubl)
     return None
 
 
-def _name(invoice: Invoice) -> str:
-    return f"{FOLDER}/{invoice.issue_date:%Y/%m}/{invoice.code}.pdf"
+def _kept(content: bytes, invoice: Invoice, suffix: str) -> dict[str, Any]:
+    """Keep the file, and say what its document has to know of it."""
+    return {
+        "file": _keep(content, f"{FOLDER}/{invoice.issue_date:%Y/%m}/{invoice.code}.{suffix}"),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size_bytes": len(content),
+        "made_at": timezone.now(),
+    }
 
 
-def _keep(pdf: bytes, name: str) -> str:
+def _keep(content: bytes, name: str) -> str:
     """Store the file and return its name. One that a dead worker left there belongs to no document yet;
     it is the same file, or it gives way."""
     if default_storage.exists(name):
         with default_storage.open(name) as left:
-            if left.read() == pdf:
+            if left.read() == content:
                 return name
         default_storage.delete(name)
-    stored: str = default_storage.save(name, ContentFile(pdf))
+    stored: str = default_storage.save(name, ContentFile(content))
     return stored
 
 

@@ -16,6 +16,19 @@ Kind = Literal["invoice", "credit_note"]
 
 
 @dataclass(frozen=True, slots=True)
+class Postal:
+    """An address in its parts, as a structured invoice names them; `country` is ISO 3166-1 alpha-2."""
+
+    line1: str = ""
+    line2: str = ""
+    line3: str = ""
+    postal_code: str = ""
+    city: str = ""
+    region: str = ""
+    country: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Party:
     """Somebody named on the document. `lines` is the address as its country writes it, country last."""
 
@@ -23,6 +36,7 @@ class Party:
     lines: tuple[str, ...]
     tax_id: str = ""
     registration_number: str = ""
+    address: Postal = Postal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,7 @@ class Supplier:
     registration_number: str
     email: str = ""
     logo: str = ""
+    address: Postal = Postal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,8 @@ class Line:
     service_start: date
     service_end: date
     amount: Money
+    vat_category: str
+    vat_rate: Decimal
     detail: str = ""
     quantity: Decimal | None = None
     unit: str = ""
@@ -79,12 +96,20 @@ class VatRow:
 
 @dataclass(frozen=True, slots=True)
 class TransferInstructions:
-    """Where and how to transfer: account holder, IBAN without spaces, and the reference to give."""
+    """Where and how to transfer: account holder, IBAN without spaces, and the reference to give (ISO 11649)."""
 
     holder: str
     iban: str
     reference: str
     bic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How a reader finds out whether the document is ours: a short code, and the page that knows it."""
+
+    code: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +142,7 @@ class InvoicePayload:
     purchase_order: str = ""
     credited_number: str = ""
     transfer: TransferInstructions | None = None
+    check: Check | None = None
 
     @property
     def currency(self) -> str:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext, ngettext, override
 from core.money import Money
 from core.templatetags.ui import day, money, period
 
+from .codes import shown_code
 from .figures import percentage, quantity, unit_price
 from .payload import InvoicePayload, Line, Party, Section, Supplier, VatRow
 
@@ -73,6 +74,8 @@ def _document(payload: InvoicePayload) -> dict[str, Any]:
         },
         "totals": {"heading": gettext("Totals"), "rows": list(_totals(payload))},
         "payment": _payment(payload),
+        "check": _check(payload),
+        "attached": gettext("The invoice for the computer (EN 16931)"),
     }
 
 
@@ -194,18 +197,31 @@ def _payment(payload: InvoicePayload) -> dict[str, Any]:
         note = gettext("Please transfer the amount due and give the payment reference.")
         rows = [
             (gettext("IBAN"), _in_fours(transfer.iban)),
+            (gettext("Payment reference"), _in_fours(transfer.reference)),
             (gettext("In the name of"), transfer.holder),
-            (gettext("Payment reference"), transfer.reference),
             (gettext("Amount"), money(payload.due)),
         ]
         if transfer.bic:
-            rows.insert(1, (gettext("BIC"), transfer.bic))
-    return {"heading": gettext("Payment"), "note": note, "rows": rows}
+            rows[0] = (gettext("IBAN and BIC"), f"{rows[0][1]} · {transfer.bic}")
+    picture = gettext("QR code for the transfer in a banking app")
+    return {"heading": gettext("Payment"), "note": note, "rows": rows, "picture": picture}
 
 
-def _in_fours(iban: str) -> str:
-    """The usual groups of four, held together on one line."""
-    return "\N{NO-BREAK SPACE}".join(iban[index : index + 4] for index in range(0, len(iban), 4))
+def _check(payload: InvoicePayload) -> dict[str, str] | None:
+    check = payload.check
+    if check is None:
+        return None
+    place = check.url.removesuffix(f"{check.code}/").partition("://")[2]
+    return {
+        "note": gettext("Is this document ours? Scan the code, or enter it at {place}.").format(place=place),
+        "code": shown_code(check.code),
+        "picture": gettext("QR code that checks this document"),
+    }
+
+
+def _in_fours(text: str) -> str:
+    """The usual groups of four of an IBAN or a reference, held together on one line."""
+    return "\N{NO-BREAK SPACE}".join(text[index : index + 4] for index in range(0, len(text), 4))
 
 
 def _cleaned(value: Any) -> Any:

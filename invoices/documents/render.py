@@ -15,13 +15,15 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from datetime import time as clock
 from pathlib import Path
 
+from .codes import qr, transfer_qr
+from .einvoice import cii_of, is_expressible, marked
 from .payload import InvoicePayload
-from .printed import printed
+from .printed import clean_text, printed
 
 WORKER = Path(__file__).with_name("worker.py")
 TIME_LIMIT_SECONDS = 10.0
@@ -57,19 +59,49 @@ def render_invoice(payload: InvoicePayload) -> Rendered:
 
     Text is data only and never read as Typst code (M8). Safe to call from several threads.
     """
-    return render(request_of(payload))
+    return finished(render(request_of(payload)), payload)
 
 
 def request_of(payload: InvoicePayload) -> bytes:
     """What the renderer's process is asked for: the words and figures, the logo, and the date of the file."""
     dated = datetime.combine(payload.issue_date, clock(), UTC)
-    data = json.dumps(printed(payload), ensure_ascii=False)
-    return json.dumps({"data": data, "logo": payload.seller.logo, "timestamp": int(dated.timestamp())}).encode()
+    return json.dumps(
+        {
+            "data": json.dumps(printed(payload), ensure_ascii=False),
+            "logo": payload.seller.logo,
+            "pictures": json.dumps(_pictures(payload)),
+            "einvoice": cii_of(payload).decode() if is_expressible(payload) else "",
+            "timestamp": int(dated.timestamp()),
+        }
+    ).encode()
+
+
+def _pictures(payload: InvoicePayload) -> dict[str, str]:
+    """The QR codes as SVG, empty where there is none."""
+    transfer, check = payload.transfer, payload.check
+    owed = payload.kind == "invoice" and payload.due
+    return {
+        "transfer": transfer_qr(
+            holder=clean_text(transfer.holder),
+            iban=transfer.iban,
+            bic=transfer.bic,
+            amount=payload.due,
+            reference=transfer.reference,
+        )
+        if transfer and owed
+        else "",
+        "check": qr(check.url) if check else "",
+    }
 
 
 def render(request: bytes) -> Rendered:
     """The PDF of a request, as `render_invoice` gives it."""
     return _worker.render(request)
+
+
+def finished(rendered: Rendered, payload: InvoicePayload) -> Rendered:
+    """What the renderer made, marked as Factur-X where it carries a structured invoice."""
+    return replace(rendered, pdf=marked(rendered.pdf)) if is_expressible(payload) else rendered
 
 
 class Worker:

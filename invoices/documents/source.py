@@ -4,13 +4,27 @@ import logging
 import struct
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import fields
 
+from django.conf import settings
 from django.core.files.storage import default_storage
+from django.urls import reverse
 from django.utils.translation import override
 
 from accounts.address_rules import printed_lines
 from core.money import Money
-from invoices.documents.payload import InvoicePayload, Line, Party, Section, Supplier, TransferInstructions, VatRow
+from invoices.documents.codes import check_code
+from invoices.documents.payload import (
+    Check,
+    InvoicePayload,
+    Line,
+    Party,
+    Postal,
+    Section,
+    Supplier,
+    TransferInstructions,
+    VatRow,
+)
 from invoices.lines import sections_of
 from invoices.models import Invoice, InvoiceLine
 
@@ -64,6 +78,7 @@ def payload_of(invoice: Invoice) -> InvoicePayload:
             payment_term_days=invoice.payment_term_days,
             purchase_order=invoice.po_number,
             transfer=_transfer(invoice),
+            check=_check(invoice),
         )
 
 
@@ -75,12 +90,17 @@ def _supplier(copy: Mapping[str, str]) -> Supplier:
         registration_number=copy["registration_number"],
         email=copy.get("email", ""),
         logo=_logo(copy.get("logo", "")),
+        address=_postal(copy),
     )
 
 
 def _party(copy: Mapping[str, str], account_name: str, *, tax_id: str = "") -> Party:
     name = copy.get("company_name") or account_name
-    return Party(name, tuple(printed_lines({**copy, "company_name": ""})), tax_id=tax_id)
+    return Party(name, tuple(printed_lines({**copy, "company_name": ""})), tax_id=tax_id, address=_postal(copy))
+
+
+def _postal(copy: Mapping[str, str]) -> Postal:
+    return Postal(**{field.name: copy.get(field.name, "") for field in fields(Postal)})
 
 
 def _line(line: InvoiceLine) -> Line:
@@ -89,6 +109,8 @@ def _line(line: InvoiceLine) -> Line:
         service_start=line.service_start,
         service_end=line.service_end,
         amount=line.net,
+        vat_category=line.vat_category,
+        vat_rate=line.vat_rate,
         quantity=line.quantity,
         unit=line.unit,
         unit_price=line.unit_price,
@@ -96,8 +118,13 @@ def _line(line: InvoiceLine) -> Line:
 
 
 def _transfer(invoice: Invoice) -> TransferInstructions:
-    seller = invoice.seller
-    return TransferInstructions(seller["legal_name"], seller["iban"], invoice.number or "", bic=seller.get("bic", ""))
+    seller, reference = invoice.seller, invoice.payment_reference
+    return TransferInstructions(seller["legal_name"], seller["iban"], reference, bic=seller.get("bic", ""))
+
+
+def _check(invoice: Invoice) -> Check:
+    code = check_code(invoice.code)
+    return Check(code, settings.BASE_URL + reverse("document_check_result", args=[code]))
 
 
 def _logo(storage_name: str) -> str:

@@ -22,7 +22,8 @@ TONES = {"ok": "ok", "danger": "bad"}
 @register.inclusion_tag("invoices/_document_panel.html")
 def document_panel(invoice: Invoice) -> dict[str, Any]:
     """The files of the invoice, ready or being made; one statement."""
-    return {"invoice": invoice, "documents": list(invoice.documents.order_by("pk"))}
+    documents = list(invoice.documents.order_by("pk"))
+    return {"invoice": invoice, "documents": documents, "has_ubl": any(each.kind == "ubl" for each in documents)}
 
 
 @register.inclusion_tag("invoices/_delivery_panel.html", takes_context=True)

@@ -86,7 +86,7 @@ def test_S4_2_owner_contributor_reader_and_invoice_manager_get_it_with_the_pdf_a
 
     assert sorted(mail_server.recipients) == ["bpc@a.example", "bpr@a.example", "im@a.example", "owner@alfa.example"]
     assert set(outcomes(invoice).values()) == {"accepted"}
-    with default_storage.open(Document.objects.get().file) as file:
+    with default_storage.open(Document.objects.get(kind="pdf").file) as file:
         pdf = file.read()
     for mail in mail_server.received:
         [attachment] = mail.iter_attachments()
@@ -332,7 +332,7 @@ def test_S4_9_switched_off_before_sending_nothing_goes(profile, mail_server):
 def test_F39_a_changed_pdf_is_not_mailed(profile, mail_server, media):
     invoice = InvoiceFactory(profile=profile)
     jobs.run_due(only=["invoices.make_documents"])
-    file = media / Document.objects.get().file
+    file = media / Document.objects.get(kind="pdf").file
     original = file.read_bytes()
     jobs.run_due(only=["invoices.address_dispatches"])
     file.write_bytes(b"%PDF-1.7 another IBAN")

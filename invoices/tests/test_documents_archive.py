@@ -31,6 +31,7 @@ from invoices.documents.archive import (
     restore_document,
     retry_document,
 )
+from invoices.documents.einvoice import ubl_of
 from invoices.documents.source import payload_of
 from invoices.models import Document, Invoice, VatGroup
 from invoices.tests.factories import InvoiceFactory
@@ -50,7 +51,7 @@ def make_all() -> None:
 
 
 def document_of(invoice) -> Document:
-    return Document.objects.get(invoice=invoice)
+    return Document.objects.get(invoice=invoice, kind="pdf")
 
 
 def files(media: Path) -> list[str]:
@@ -70,8 +71,11 @@ def test_I28_the_job_makes_the_pdf_once_and_keeps_its_digest_and_size(media):
     assert document.size_bytes == len(content)
     assert document.replaced_characters == ""
     assert document.made_at is not None
-    assert files(media) == [document.file]
+    ubl = Document.objects.get(invoice=invoice, kind="ubl")
+    assert files(media) == [document.file, ubl.file]
     assert read_document(document) == content
+    assert read_document(ubl) == ubl_of(payload_of(invoice))
+    assert (ubl.status, ubl.file) == ("ready", f"invoices/2026/11/{invoice.code}.xml")
 
 
 def test_L4_a_document_that_is_ready_is_never_made_again(media):
@@ -241,7 +245,7 @@ def test_a_file_that_a_dead_worker_left_is_taken_over_or_gives_way(media):
 
     assert read_document(document_of(same)) == left
     assert read_document(document_of(other)).startswith(b"%PDF-")
-    assert len(files(media)) == 2
+    assert len(files(media)) == 4  # a PDF and a UBL each
 
 
 def test_characters_that_no_font_shows_are_kept_with_the_document():

@@ -20,7 +20,7 @@ from core.money import Money
 from invoices.documents import render
 from invoices.documents.payload import Party, Section
 from invoices.documents.printed import TEXT_LIMIT, clean_text, printed
-from invoices.documents.render import RenderFailed, Worker, render_invoice, request_of
+from invoices.documents.render import RenderFailed, Worker, finished, render_invoice, request_of
 from invoices.tests.payloads import euro, payload
 
 # One word in each of forty scripts and more, as names are written with.
@@ -95,6 +95,7 @@ def test_I5_every_figure_of_the_payload_stands_in_the_text_of_the_pdf():
 
     data = printed(invoice)
     unprinted = {data["language"], data["pages"], *data["keywords"], ""}
+    unprinted |= {data["payment"]["picture"], data["attached"]}  # said to a screen reader
     unprinted |= {row["weight"] for row in data["totals"]["rows"]}
     wanted = [squeezed(string) for string in strings_in(data) if string not in unprinted]
     assert len(wanted) > 90
@@ -148,7 +149,7 @@ def test_L4_the_same_payload_gives_the_same_bytes_in_every_process():
 
     # The other process has made something else before, so that nothing it remembers may show.
     other.render(request_of(payload(3, number="G9", sold_to=Party("中文公司", ()))))
-    second = other.render(request_of(payload(60)))
+    second = finished(other.render(request_of(payload(60))), payload(60))
     other.close()
 
     assert first.pdf == second.pdf

