@@ -272,6 +272,8 @@ PAYMENT_GATEWAY = env.str("PAYMENT_GATEWAY", default="sandbox")
 # The sandbox moves no money; production has to ask for it by name.
 SANDBOX_GATEWAY_ALLOWED = env.bool("SANDBOX_GATEWAY_ALLOWED", default=DEBUG or DEMO)
 SANDBOX_WEBHOOK_SECRET = env.str("SANDBOX_WEBHOOK_SECRET", default="") or SECRET_KEY
+# Days between the notice of a direct debit and the debit, as agreed in the mandate that the customer signs.
+DEBIT_NOTICE_DAYS = env.int("DEBIT_NOTICE_DAYS", default=2)
 
 # --- Look ---------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ DECLINES: dict[DeclineReason, Decline] = {
     ),
     DeclineReason.INSUFFICIENT_FUNDS: Decline(
         _("not enough balance"),
-        _("There is not enough balance on the account of this card."),
+        _("There is not enough balance on the account."),
         (_BALANCE, _ANOTHER),
     ),
     DeclineReason.LIMIT_EXCEEDED: Decline(
@@ -77,6 +77,22 @@ DECLINES: dict[DeclineReason, Decline] = {
         _("kind of card not accepted"),
         _("Cards of this kind are not accepted: prepaid and virtual cards, and cards of another country."),
         (_ADD_ANOTHER,),
+    ),
+    DeclineReason.ACCOUNT_CLOSED: Decline(
+        _("bank account closed"),
+        _("The bank account is closed, or its number is not known at the bank."),
+        (_("Sign a mandate for another bank account, or pay in another way."), _ASK_BANK),
+    ),
+    DeclineReason.DEBIT_NOT_AUTHORISED: Decline(
+        _("direct debit not allowed"),
+        _("The bank account may not be debited: the mandate was withdrawn, or direct debit is blocked at the bank."),
+        (_("Ask your bank to allow direct debits on this account."), _("Sign a new mandate, or pay in another way.")),
+    ),
+    DeclineReason.ANOTHER_CARD: Decline(
+        _("another card"),
+        _("That is another card: its number differs. The card you have was not changed."),
+        (_("Enter the number of the same card again."), _("Or add the new card, and let it replace the old one.")),
+        is_about_card=False,
     ),
     DeclineReason.SUSPECTED_FRAUD: Decline(
         _("stopped as suspicious"),

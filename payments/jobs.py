@@ -2,10 +2,13 @@
 
 from datetime import datetime, time, timedelta
 
+from django.utils import timezone
+
 from core.jobs import clock, job
-from payments.models import CardSetup, GatewayEvent, Payment, PaymentMethod
+from payments.models import CardSetup, GatewayEvent, Mandate, Payment, PaymentMethod
 from payments.services.cards import finish_card_setup
 from payments.services.events import process_event
+from payments.services.mandates import lapse_mandate
 from payments.services.methods import forget_method
 from payments.services.reconcile import reconcile
 from payments.services.settle import look_up
@@ -33,6 +36,12 @@ def read_gateway_event(row_id: int) -> None:
 def forget_removed_method(row_id: int) -> None:
     """Have the gateway forget a method that was taken away."""
     forget_method(PaymentMethod.objects.get(pk=row_id))
+
+
+@job(due=lambda now: Mandate.objects.lapsing(timezone.localdate(now)).order_by("pk"))
+def lapse_unused_mandate(row_id: int) -> None:
+    """End a mandate on which nothing was collected for 36 months."""
+    lapse_mandate(Mandate.objects.get(pk=row_id), on=timezone.localdate())
 
 
 @clock("daily", at=time(2))

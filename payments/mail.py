@@ -66,6 +66,33 @@ def tell_declined(payment: Payment) -> None:
         )
 
 
+def tell_returned(payment: Payment) -> None:
+    """The bank took a payment back, and what is owed again, to those who look after payment (§3.9)."""
+    allocations = list(payment.allocations.filter(status="settled").select_related("invoice").order_by("invoice_id"))
+    if not allocations:
+        return
+    people = [held.user for held in holders(Action.INVOICE_RECEIVE_DUNNING, payment.profile)]
+    for person in _payer_and(payment, people):
+        with translation.override(person.language):
+            decline = explain(payment.decline_reason)
+            sentence, advice = str(decline.sentence), [str(step) for step in decline.advice]
+        mail_person(
+            person,
+            template="payment_returned",
+            mail_class=MailClass.PAYMENT_TROUBLE,
+            context={
+                "amount": payment.amount,
+                "method": payment.method_text,
+                "sentence": sentence,
+                "advice": advice,
+                "numbers": [allocation.invoice.number for allocation in allocations],
+                "path": reverse("invoice_payment", args=[allocations[0].invoice.code]),
+            },
+            reference=f"payment:{payment.code}",
+            key=f"returned:{payment.code}:{person.pk}",
+        )
+
+
 def tell_method_added(method: PaymentMethod, profiles: Iterable[BillingProfile], *, by: User) -> None:
     """A card was added, and pays for these profiles from now on."""
     _tell("method_added", method, profiles, by)

@@ -23,6 +23,7 @@ from payments.querysets import (
     EXPIRING_DAYS,
     CardSetupQuerySet,
     GatewayEventQuerySet,
+    MandateQuerySet,
     PaymentMethodQuerySet,
     PaymentQuerySet,
 )
@@ -38,13 +39,14 @@ class Family(models.TextChoices):
 
 
 class Brand(models.TextChoices):
-    """The brand of a card; what none of them is stays "Card"."""
+    """The brand of a card; what none of them is stays "Card". A bank account has the scheme of its mandate."""
 
     VISA = "visa", "Visa"
     MASTERCARD = "mastercard", "Mastercard"
     AMEX = "amex", "American Express"
     MAESTRO = "maestro", "Maestro"
     CARD = "card", "Card"
+    SEPA_DEBIT = "sepa_debit", _("SEPA direct debit")
 
 
 @tracked(exclude=("token",))
@@ -65,8 +67,10 @@ class PaymentMethod(models.Model):
     brand = models.CharField(max_length=20, choices=Brand, default=Brand.CARD)
     last4 = models.CharField(max_length=4)
     holder = models.CharField(_("name on card"), max_length=150, blank=True)
+    billing_address = models.CharField(_("billing address"), max_length=300, blank=True)
     issuing_country = models.CharField(max_length=2, blank=True)
-    # The last day on which it may be charged: for a card the last of its expiry month.
+    # The last day on which it may be charged: for a card the last of its expiry month, for a direct debit the
+    # one before its mandate lapses.
     valid_until = models.DateField(null=True, blank=True)
     status = models.CharField(max_length=10, choices=states.MethodStatus, default=states.MethodStatus.ACTIVE)
     last_decline_reason = models.CharField(max_length=30, blank=True)
@@ -105,6 +109,57 @@ class PaymentMethod(models.Model):
         return self.status in {states.MethodStatus.ACTIVE, states.MethodStatus.DECLINED}
 
 
+class GatewayCustomer(models.Model):
+    """The name under which a gateway keeps the methods of an account. Of the account, never of a person (P1)."""
+
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="+")
+    gateway = models.CharField(max_length=20)
+    reference = models.CharField(max_length=255)
+
+    class Meta:
+        verbose_name = _("gateway customer")
+        verbose_name_plural = _("gateway customers")
+        constraints = [models.UniqueConstraint(fields=["account", "gateway"], name="customer_once")]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.gateway}"
+
+
+@tracked()
+class Mandate(models.Model):
+    """The leave to debit a bank account by SEPA direct debit (§3.4).
+
+    It lapses when nothing was collected for 36 months, and ends with its method. The account number is
+    kept masked; who signed is the person who went to the gateway's page, and the holder they named.
+    """
+
+    method = models.OneToOneField(PaymentMethod, models.PROTECT, related_name="mandate")
+    reference = models.CharField(_("mandate reference"), max_length=35, unique=True)
+    iban_masked = models.CharField("IBAN", max_length=34)
+    signed_at = models.DateTimeField(_("signed"))
+    signed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    signatory = models.CharField(_("account holder"), max_length=150)
+    # Days between the notice of a debit and the debit, as agreed when it was signed.
+    notice_days = models.PositiveSmallIntegerField()
+    last_collected_on = models.DateField(null=True)
+    status = models.CharField(
+        _("status"), max_length=10, choices=states.MandateStatus, default=states.MandateStatus.ACTIVE
+    )
+    ended_at = models.DateTimeField(null=True)
+
+    TRANSITIONS = states.MANDATE
+
+    objects = MandateQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("mandate")
+        verbose_name_plural = _("mandates")
+        triggers = [only_along(states.MANDATE, "mandate_status_edges")]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
 @tracked()
 class ProfileMethods(models.Model):
     """With what a billing profile pays: its default method, and the backup."""
@@ -126,7 +181,8 @@ class ProfileMethods(models.Model):
 
 
 class CardSetup(models.Model):
-    """A visit to the gateway's own page to add a card. Written before anybody is sent there.
+    """A visit to the gateway's own page to add a card or sign a mandate, or to change the card of `changes`.
+    Written before anybody is sent there.
 
     `profile` is where the card will be offered (empty: on every profile of the account), `default_for`
     the profiles that will pay with it, and `invoice` the one somebody was about to pay.
@@ -137,6 +193,8 @@ class CardSetup(models.Model):
     profile = models.ForeignKey(BillingProfile, models.PROTECT, null=True, related_name="+")
     default_for = models.ManyToManyField(BillingProfile, related_name="+")
     invoice = models.ForeignKey(Invoice, models.PROTECT, null=True, related_name="+")
+    family = models.CharField(max_length=12, choices=Family, default=Family.CARD)
+    changes = models.ForeignKey(PaymentMethod, models.PROTECT, null=True, related_name="+")
     gateway = models.CharField(max_length=20)
     idempotency_key = models.CharField(max_length=64, unique=True)
     session_id = models.CharField(max_length=255, blank=True)

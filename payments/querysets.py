@@ -36,6 +36,15 @@ class PaymentMethodQuerySet(PolicyQuerySet):
         return self.kept().filter(Q(profile=profile) | Q(profile=None), account_id=profile.account_id)
 
 
+class MandateQuerySet(models.QuerySet):
+    def active(self) -> MandateQuerySet:
+        return self.filter(status="active")
+
+    def lapsing(self, on: date) -> MandateQuerySet:
+        """Active by their status, but the method's last day is past (I19)."""
+        return self.active().filter(method__valid_until__lt=on)
+
+
 class CardSetupQuerySet(PolicyQuerySet):
     def open(self) -> CardSetupQuerySet:
         """Whose outcome is not known yet."""

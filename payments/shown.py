@@ -18,7 +18,14 @@ from payments.states import MethodStatus
 from profiles.models import BillingProfile
 
 OFFERED_AT_MOST = 50
-MARKS = {Brand.VISA: "VISA", Brand.MASTERCARD: "MC", Brand.AMEX: "AMEX", Brand.MAESTRO: "MAE", Brand.CARD: "CARD"}
+MARKS = {
+    Brand.VISA: "VISA",
+    Brand.MASTERCARD: "MC",
+    Brand.AMEX: "AMEX",
+    Brand.MAESTRO: "MAE",
+    Brand.CARD: "CARD",
+    Brand.SEPA_DEBIT: "SEPA",
+}
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Which status of a payment, an allocation, a method, a card set-up and an event may follow which (I14)."""
+"""Which status of a payment, an allocation, a method, a mandate, a card set-up and an event may follow which (I14)."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -95,6 +95,20 @@ METHOD: Transitions = {
     ("detached", "deleted"): "method.deleted",
     ("active", "deleted"): "method.deleted",
     ("declined", "deleted"): "method.deleted",
+}
+
+
+class MandateStatus(Status):
+    ACTIVE = "active", _("Active")
+    LAPSED = "lapsed", _("Lapsed")
+    CANCELLED = "cancelled", _("Cancelled")
+
+    __tones__ = {"active": "ok", "lapsed": "neutral", "cancelled": "neutral"}
+
+
+MANDATE: Transitions = {
+    ("active", "lapsed"): "mandate.lapsed",
+    ("active", "cancelled"): "mandate.cancelled",
 }
 
 

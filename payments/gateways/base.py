@@ -23,6 +23,10 @@ class KeyReused(Exception):
     """The key was used before for something else (I16). A mistake in the portal, never the customer's."""
 
 
+class MethodGone(Exception):
+    """The gateway does not keep that card or bank account any more."""
+
+
 class BadSignature(Exception):
     """What claims to come from the gateway does not carry its signature, or is too old (T26)."""
 
@@ -39,6 +43,9 @@ class DeclineReason(StrEnum):
     INTERNATIONAL_NOT_ENABLED = "international_not_enabled"
     RECURRING_NOT_ENABLED = "recurring_not_enabled"
     NOT_ACCEPTED = "not_accepted"
+    ACCOUNT_CLOSED = "account_closed"
+    DEBIT_NOT_AUTHORISED = "debit_not_authorised"
+    ANOTHER_CARD = "another_card"
     SUSPECTED_FRAUD = "suspected_fraud"
     AUTHENTICATION_FAILED = "authentication_failed"
     AUTHENTICATION_REQUIRED = "authentication_required"
@@ -46,8 +53,15 @@ class DeclineReason(StrEnum):
     NEVER_RECEIVED = "never_received"
 
 
+class MethodKind(StrEnum):
+    """What a gateway's page can keep to be charged again; named as the families of payment methods."""
+
+    CARD = "card"
+    DIRECT_DEBIT = "direct_debit"
+
+
 class SetupOutcome(StrEnum):
-    """What became of a visit to the gateway's page for a new card."""
+    """What became of a visit to the gateway's page for a new method, or for one that is changed."""
 
     OPEN = "open"
     COMPLETED = "completed"
@@ -63,44 +77,70 @@ class ChargeOutcome(StrEnum):
     CANCELLED = "cancelled"
     REQUIRES_ACTION = "requires_action"
     PROCESSING = "processing"
+    RETURNED = "returned"  # it had succeeded, and the bank took the money back
     NEVER_RECEIVED = "never_received"
+
+
+class RefundOutcome(StrEnum):
+    """What became of giving money back."""
+
+    SUCCEEDED = "succeeded"
+    PROCESSING = "processing"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True)
 class SetupSession:
-    """A page of the gateway that waits for a card. `url` is where to send the person."""
+    """A page of the gateway that waits for a person. `url` is where to send them."""
 
     session_id: str
     url: str
 
 
 @dataclass(frozen=True)
-class SavedCard:
-    """A card as the gateway keeps it: what may be shown, and the token that stands for it (PR12)."""
+class SignedMandate:
+    """A SEPA mandate as the gateway took it: its reference (35 characters at most), the account masked."""
+
+    reference: str
+    iban_masked: str
+    signed_at: datetime
+
+
+@dataclass(frozen=True)
+class SavedMethod:
+    """A card or bank account as the gateway keeps it: what may be shown, and the token that stands for it (PR12).
+
+    A bank account has its mandate and no expiry. `address` is on one line.
+    """
 
     token: str
     brand: str
     last4: str
-    expiry_year: int
-    expiry_month: int
+    expiry_year: int = 0
+    expiry_month: int = 0
     holder: str = ""
     fingerprint: str = ""
     issuing_country: str = ""
+    address: str = ""
+    is_prepaid: bool = False
+    kind: MethodKind = MethodKind.CARD
+    mandate: SignedMandate | None = None
 
 
 @dataclass(frozen=True)
 class SetupResult:
-    """The answer about a set-up: with a card when completed, with a reason when refused."""
+    """The answer about a set-up: with the method when completed, with a reason when refused."""
 
     outcome: SetupOutcome
-    card: SavedCard | None = None
+    method: SavedMethod | None = None
     decline: DeclineReason | None = None
 
 
 @dataclass(frozen=True)
 class ChargeRequest:
     """An amount to collect. `return_url` is where the person comes back to from the bank's check;
-    off-session charges have nobody to send there."""
+    off-session charges have nobody to send there. `customer` is the gateway's name for the account, and
+    `token` is empty where the person chooses on the gateway's page."""
 
     key: str
     token: str
@@ -124,6 +164,14 @@ class ChargeResult:
 
 
 @dataclass(frozen=True)
+class RefundResult:
+    """The answer about giving money back."""
+
+    outcome: RefundOutcome
+    reference: str = ""
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that the gateway reports by itself. A hint to look, never a fact (PR4).
 
@@ -143,24 +191,46 @@ class Gateway(Protocol):
 
     name: str
 
-    def start_setup(self, *, key: str, customer: str, return_url: str) -> SetupSession:
-        """Open a page where the person enters a card. The same key gives the same session."""
+    def create_customer(self, *, key: str, code: str) -> str:
+        """The gateway's name for the account of that code, under which its methods are kept."""
+        ...
+
+    def start_setup(
+        self, *, key: str, customer: str, return_url: str, kind: MethodKind = MethodKind.CARD, token: str = ""
+    ) -> SetupSession:
+        """Open a page where the person enters a card, or signs a mandate for a bank account.
+
+        With `token` it is the page on which expiry, holder and address of that card are brought up to
+        date; MethodGone where it is forgotten there. The same key gives the same session.
+        """
         ...
 
     def find_setup(self, *, key: str, session_id: str) -> SetupResult:
-        """What became of that session."""
+        """What became of that session. After a change the token may be another, the fingerprint is not."""
         ...
 
     def charge(self, request: ChargeRequest) -> ChargeResult:
         """Collect the amount, once per key. A decline is a result; KeyReused where the key is taken."""
         ...
 
-    def find_charge(self, *, key: str, reference: str) -> ChargeResult:
-        """What became of the charge of that key. `reference` may be empty."""
+    def open_payment(self, request: ChargeRequest) -> ChargeResult:
+        """Open a page of the gateway on which the person pays this once, by iDEAL or what else it offers.
+
+        Nothing is kept to be charged again. It is a charge like any other from then on, and waits for the
+        person at `action_url`.
+        """
         ...
 
-    def cancel_charge(self, *, key: str, reference: str) -> ChargeResult:
+    def find_charge(self, *, key: str, reference: str, customer: str, since: datetime) -> ChargeResult:
+        """What became of the charge of that key. `reference` may be empty; it was not asked for before `since`."""
+        ...
+
+    def cancel_charge(self, *, key: str, reference: str, customer: str, since: datetime) -> ChargeResult:
         """End a charge that waits for the person, and say what it is now: it may have succeeded meanwhile."""
+        ...
+
+    def refund(self, *, key: str, reference: str, amount: Money) -> RefundResult:
+        """Give that much of a charge back, once per key. More than is left of it is refused."""
         ...
 
     def captured(self, *, since: datetime, until: datetime) -> Iterable[ChargeResult]:
@@ -168,7 +238,7 @@ class Gateway(Protocol):
         ...
 
     def detach(self, *, token: str) -> None:
-        """Forget the card. Twice is once."""
+        """Forget the card or bank account. Twice is once."""
         ...
 
     def read_event(self, *, headers: Mapping[str, str], body: bytes, at: datetime) -> Event:

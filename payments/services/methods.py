@@ -19,6 +19,7 @@ from payments.blockers import blockers
 from payments.gateways.registry import gateway_named
 from payments.mail import tell_default_changed, tell_method_removed
 from payments.models import PaymentMethod, ProfileMethods
+from payments.services.mandates import cancel_mandate
 from payments.states import MethodStatus
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
@@ -127,6 +128,7 @@ def remove_method(
                 _("%(method)s is still in use: %(blockers)s.") % {"method": method, "blockers": titles}, "in_use"
             )
         move(method, MethodStatus.DETACHED)
+        cancel_mandate(method)
         tell_method_removed(method, by=by)
     return method
 
@@ -135,7 +137,7 @@ def forget_method(method: PaymentMethod) -> None:
     """Have the gateway forget a method that was taken away. Twice is once."""
     gateway_named(method.gateway).detach(token=method.token)
     with acting(None, "method.forget"):
-        move(method, MethodStatus.DELETED, token="", holder="", fingerprint="")
+        move(method, MethodStatus.DELETED, token="", holder="", billing_address="", fingerprint="")
 
 
 def _replace(method: PaymentMethod, replacement: PaymentMethod, by: User, on: date) -> None:

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import User
+from accounts.models import BillingAccount, User
 from core.errors import Refused
 from core.history import acting
 from core.money import Money
@@ -25,9 +25,10 @@ from core.policy import Action, demand
 from invoices.models import Invoice
 from payments.gateways.base import ChargeRequest, GatewayUnavailable
 from payments.gateways.registry import gateway_named
-from payments.models import Allocation, Initiator, Payment, PaymentMethod
+from payments.models import Allocation, Family, Initiator, Payment, PaymentMethod
+from payments.services.customers import customer_of
 from payments.services.methods import is_offered, lock_method
-from payments.services.settle import LOOKUP_AFTER, look_up, record_outcome, record_silence
+from payments.services.settle import LOOKUP_AFTER, look_up, record_outcome, record_silence, what_to_find
 from payments.states import AllocationStatus
 
 # T31: cards are not tried out here. Counted over the account, within an hour.
@@ -54,8 +55,36 @@ def pay_invoices(
     Refuses, and asks the gateway nothing: `not_payable`, `pays_too_much`, `under_way` (an attempt whose
     outcome is open), `method_gone`, `expired`, `not_offered`, `too_many_declines`, `request_changed`.
     """
-    at = at or timezone.now()
-    amounts = amounts or {}
+    return _pay(invoices, method, by, request_key, amounts or {}, initiated_by, at or timezone.now())
+
+
+def pay_once(
+    invoices: Sequence[Invoice],
+    *,
+    by: User,
+    request_key: str,
+    amounts: Mapping[int, Money] | None = None,
+    at: datetime | None = None,
+) -> Payment:
+    """Pay these invoices once by iDEAL, on the bank's page, and keep nothing to be charged again (§3.4).
+
+    Returns the attempt; it waits for the person at its `action_url`. Otherwise as `pay_invoices`; refuses
+    `only_euro` too.
+    """
+    if any(invoice.currency != "EUR" for invoice in invoices):
+        raise Refused(_("iDEAL pays euros only. Choose another payment method."), "only_euro")
+    return _pay(invoices, None, by, request_key, amounts or {}, Initiator.USER, at or timezone.now())
+
+
+def _pay(
+    invoices: Sequence[Invoice],
+    method: PaymentMethod | None,
+    by: User,
+    request_key: str,
+    amounts: Mapping[int, Money],
+    initiated_by: Initiator,
+    at: datetime,
+) -> Payment:
     parts = _parts(invoices, amounts)
     digest = _digest(parts, amounts, method, by)
     if (earlier := _earlier(request_key, digest)) is not None:
@@ -87,7 +116,7 @@ def cancel_payment(payment: Payment, *, by: User, at: datetime | None = None) ->
         return payment
     gateway = gateway_named(payment.gateway)
     try:
-        result = gateway.cancel_charge(key=payment.idempotency_key, reference=payment.gateway_reference)
+        result = gateway.cancel_charge(**what_to_find(payment))
     except GatewayUnavailable:
         return record_silence(payment, at=at)
     return record_outcome(payment, result, at=at)
@@ -103,7 +132,7 @@ def _parts(invoices: Sequence[Invoice], amounts: Mapping[int, Money]) -> list[tu
 
 def _write_intent(
     parts: Sequence[tuple[Invoice, Money]],
-    method: PaymentMethod,
+    method: PaymentMethod | None,
     by: User,
     request_key: str,
     digest: str,
@@ -121,15 +150,17 @@ def _write_intent(
         for invoice, part in parts:
             _check_payable(stored[invoice.pk], part)
         profile = stored[parts[0][0].pk].profile
-        method = lock_method(method)
-        _check_method(method, stored[parts[0][0].pk], at)
+        if method is not None:
+            method = lock_method(method)
+            _check_method(method, stored[parts[0][0].pk], at)
+        _check_declines(profile.account, at)
         payment = Payment.objects.create(
             account_id=profile.account_id,
             profile=profile,
             method=method,
-            family=method.family,
-            method_text=method.short_name,
-            gateway=method.gateway,
+            family=method.family if method else Family.WALLET,
+            method_text=method.short_name if method else "iDEAL",
+            gateway=method.gateway if method else settings.PAYMENT_GATEWAY,
             amount_minor=sum(part.minor for _invoice, part in parts),
             currency=parts[0][1].currency,
             idempotency_key=uuid.uuid4().hex,
@@ -146,20 +177,18 @@ def _write_intent(
 
 
 def _ask_gateway(payment: Payment, at: datetime) -> Payment:
-    method = payment.method
-    if method is None:
-        raise ValueError("an attempt has a method")
-    request = ChargeRequest(
-        key=payment.idempotency_key,
-        token=method.token,
-        customer=payment.account.code,
-        amount=payment.amount,
-        description=", ".join(payment.allocations.values_list("invoice__number", flat=True)),  # type: ignore[arg-type]
-        return_url=settings.BASE_URL + reverse("payment_return", args=[payment.code]),
-        off_session=payment.initiated_by == Initiator.AUTOMATIC,
-    )
+    gateway, method = gateway_named(payment.gateway), payment.method
     try:
-        result = gateway_named(payment.gateway).charge(request)
+        request = ChargeRequest(
+            key=payment.idempotency_key,
+            token=method.token if method else "",
+            customer=customer_of(payment.account, gateway),
+            amount=payment.amount,
+            description=", ".join(payment.allocations.values_list("invoice__number", flat=True)),  # type: ignore[arg-type]
+            return_url=settings.BASE_URL + reverse("payment_return", args=[payment.code]),
+            off_session=payment.initiated_by == Initiator.AUTOMATIC,
+        )
+        result = gateway.charge(request) if method else gateway.open_payment(request)
     except GatewayUnavailable:
         return record_silence(payment, at=at)
     return record_outcome(payment, result, at=at)
@@ -200,14 +229,17 @@ def _check_method(method: PaymentMethod, invoice: Invoice, at: datetime) -> None
         raise Refused(_("This payment method belongs to another billing profile."), "not_offered")
     if method.is_expired(timezone.localdate(at)):
         raise Refused(_("%(method)s has expired. Choose another card, or add one.") % {"method": method}, "expired")
-    recent = Payment.objects.failed().filter(account=invoice.account, created_at__gt=at - DECLINES_WITHIN)
+
+
+def _check_declines(account: BillingAccount, at: datetime) -> None:
+    recent = Payment.objects.failed().filter(account=account, created_at__gt=at - DECLINES_WITHIN)
     if recent.count() >= DECLINES_AT_MOST:
         raise Refused(_("Too many payments were declined. Wait an hour, or pay by bank transfer."), "too_many_declines")
 
 
 def _digest(
-    parts: Sequence[tuple[Invoice, Money]], amounts: Mapping[int, Money], method: PaymentMethod, by: User
+    parts: Sequence[tuple[Invoice, Money]], amounts: Mapping[int, Money], method: PaymentMethod | None, by: User
 ) -> str:
     # "All that is owed" stays the same request when the first one has paid it meanwhile.
     asked = [[invoice.pk, amounts[invoice.pk].minor if invoice.pk in amounts else "all"] for invoice, _part in parts]
-    return hashlib.sha256(json.dumps([by.pk, method.pk, asked]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([by.pk, method.pk if method else None, asked]).encode()).hexdigest()

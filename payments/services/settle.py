@@ -5,6 +5,7 @@ told the same thing any number of times, in any order and at once.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -15,21 +16,24 @@ from core.money import Money
 from core.states import move
 from invoices.models import Invoice, LedgerAccount, NumberSeries
 from invoices.services.ledger import post
-from invoices.services.settling import settle_invoice
+from invoices.services.settling import reopen_invoice, settle_invoice
 from payments.declines import explain
 from payments.gateways.base import ChargeOutcome, ChargeResult, DeclineReason, GatewayUnavailable
 from payments.gateways.registry import gateway_named
-from payments.mail import send_receipt, tell_declined
+from payments.mail import send_receipt, tell_declined, tell_returned
 from payments.models import Allocation, ParkedReason, Payment, PaymentMethod
 from payments.querysets import PaymentQuerySet
+from payments.services.customers import known_customer
+from payments.services.mandates import count_collection
 from payments.states import AllocationStatus, MethodStatus, PaymentStatus
 
 # When to ask about an outcome that did not come; then a person has to look (I15).
 LOOKUP_AFTER = (timedelta(minutes=5), timedelta(hours=1), *[timedelta(days=1)] * 5)
 # "There is no such charge" is final only when a request that was on its way must have arrived.
 ARRIVES_WITHIN = timedelta(minutes=2)
+CLOCKS_DIFFER_BY = timedelta(minutes=10)
 
-_ENDED_WITHOUT_MONEY = (PaymentStatus.FAILED, PaymentStatus.CANCELLED)
+_GIVEN_UP = (PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.CHARGED_BACK)
 
 
 def look_up(payment: Payment, *, at: datetime | None = None) -> Payment:
@@ -44,9 +48,18 @@ def look_up(payment: Payment, *, at: datetime | None = None) -> Payment:
 def ask(payment: Payment, *, at: datetime) -> Payment:
     """Ask the gateway what became of the attempt, and record it; raises GatewayUnavailable. Not inside a
     transaction."""
-    gateway = gateway_named(payment.gateway)
-    result = gateway.find_charge(key=payment.idempotency_key, reference=payment.gateway_reference)
+    result = gateway_named(payment.gateway).find_charge(**what_to_find(payment))
     return record_outcome(payment, result, at=at)
+
+
+def what_to_find(payment: Payment) -> dict[str, Any]:
+    """By what a gateway finds the charge of an attempt."""
+    return {
+        "key": payment.idempotency_key,
+        "reference": payment.gateway_reference,
+        "customer": known_customer(payment.account, payment.gateway),
+        "since": payment.created_at - CLOCKS_DIFFER_BY,
+    }
 
 
 def ask_again(payments: PaymentQuerySet, *, at: datetime) -> int:
@@ -75,8 +88,10 @@ def record_outcome(payment: Payment, result: ChargeResult, *, at: datetime) -> P
         payment = _locked(payment)
         if payment.is_open:
             _advance(payment, result, at)
-        elif result.outcome == ChargeOutcome.SUCCEEDED and payment.status in _ENDED_WITHOUT_MONEY:
+        elif result.outcome == ChargeOutcome.SUCCEEDED and payment.status in _GIVEN_UP:
             _park(payment, ParkedReason.CAPTURED_AFTER_ALL)
+        elif result.outcome == ChargeOutcome.RETURNED and payment.status == PaymentStatus.SUCCEEDED:
+            _take_back(payment, result, at)
     return payment
 
 
@@ -96,6 +111,13 @@ def _advance(payment: Payment, result: ChargeResult, at: datetime) -> None:
             _leave_open(payment, PaymentStatus.UNKNOWN, at, gateway_reference=result.reference)
         case ChargeOutcome.SUCCEEDED:
             _succeed(payment, result, at)
+        case ChargeOutcome.RETURNED if result.amount == payment.amount:
+            # We hear of the money and of its return at once.
+            _succeed(payment, result, at)
+            _take_back(payment, result, at)
+        case ChargeOutcome.RETURNED:
+            _park(payment, ParkedReason.AMOUNT_DIFFERS)
+            _leave_open(payment, PaymentStatus.UNKNOWN, at, gateway_reference=result.reference)
         case ChargeOutcome.FAILED:
             _fail(payment, result.decline or DeclineReason.DECLINED_BY_BANK, at, result.reference)
         case ChargeOutcome.CANCELLED:
@@ -134,6 +156,8 @@ def _succeed(payment: Payment, result: ChargeResult, at: datetime) -> None:
         else:
             move(allocation, AllocationStatus.SETTLED)
     _mark_method(payment, MethodStatus.ACTIVE)
+    if payment.method is not None:
+        count_collection(payment.method, day)
     if payment.parked_reason == ParkedReason.AMOUNT_DIFFERS:
         _write(payment, parked_reason="")
     _end(
@@ -144,6 +168,19 @@ def _succeed(payment: Payment, result: ChargeResult, at: datetime) -> None:
         receipt_number=next_receipt_number(),
     )
     send_receipt(payment)
+
+
+def _take_back(payment: Payment, result: ChargeResult, at: datetime) -> None:
+    """The bank took the money back: what was paid with it is owed again."""
+    day, reason = timezone.localdate(at), result.decline or DeclineReason.DECLINED_BY_BANK
+    settled = payment.allocations.filter(status=AllocationStatus.SETTLED).select_related("invoice")
+    for allocation in settled.order_by("invoice_id"):
+        part = Money(allocation.amount_minor, payment.currency)
+        reopen_invoice(allocation.invoice, part, reference=f"returned:{payment.code}", on=day)
+    if explain(reason).is_about_card:
+        _mark_method(payment, MethodStatus.DECLINED, last_decline_reason=reason, last_declined_at=at)
+    move(payment, PaymentStatus.CHARGED_BACK, decline_reason=reason)
+    tell_returned(payment)
 
 
 def _fail(payment: Payment, reason: DeclineReason, at: datetime, reference: str = "") -> None:

@@ -38,7 +38,7 @@ def test_the_payment_page_speaks_dutch(client, profile):
 
     for words in ("Nu betalen", "€\u00a0121,00", "Visa eindigend op 0001", "Geldig t/m 12/2099"):
         assert words in shown.content.decode()
-    assert "Het saldo op de rekening van deze kaart is niet toereikend." in declined.content.decode()
+    assert "Het saldo op de rekening is niet toereikend." in declined.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ from payments.gateways.base import (
     Gateway,
     GatewayUnavailable,
     KeyReused,
-    SavedCard,
+    MethodGone,
+    MethodKind,
+    RefundOutcome,
+    SavedMethod,
     SetupOutcome,
 )
 from payments.gateways.sandbox import api, signatures
@@ -43,6 +46,8 @@ class Driver(Protocol):
     declines: dict[str, DeclineReason]
 
     def enter(self, session_id: str, card: str) -> None: ...
+    def change(self, session_id: str, *, year: int, holder: str, address: str) -> None: ...
+    def end_pending(self, key: str) -> None: ...
     def leave(self, session_id: str) -> None: ...
     def answer(self, reference: str, *, confirmed: bool) -> None: ...
     def captures(self, key: str) -> int: ...
@@ -51,11 +56,23 @@ class Driver(Protocol):
 
 class SandboxDriver:
     gateway: Gateway = SandboxGateway()
-    declines = {name: DECLINES[card.declined] for name, card in SPECIMENS.items() if card.declined}
+    declines = {
+        name: DECLINES[card.declined] for name, card in SPECIMENS.items() if card.declined and not card.is_account
+    }
 
     def enter(self, session_id: str, card: str) -> None:
+        if SPECIMENS[card].is_account:
+            api.enter_account(session_id, number=SPECIMENS[card].number, holder="T. Test")
+            return
         number = SPECIMENS[card].number
         api.enter_card(session_id, number=number, expiry_year=2099, expiry_month=12, holder="T. Test")
+
+    def change(self, session_id: str, *, year: int, holder: str, address: str) -> None:
+        api.change_card(session_id, expiry_year=year, expiry_month=1, holder=holder, address=address)
+
+    def end_pending(self, key: str) -> None:
+        Charge.objects.filter(key=key).update(due_at=timezone.now())
+        api.settle_pending(Charge.objects.get(key=key).pk)
 
     def leave(self, session_id: str) -> None:
         api.leave_session(session_id)
@@ -83,15 +100,16 @@ def new_key():
     return uuid.uuid4().hex
 
 
-def set_up(driver, key, customer="customer"):
-    return driver.gateway.start_setup(key=key, customer=customer, return_url="https://portal.example/back/")
+def set_up(driver, key, customer="customer", **options):
+    return driver.gateway.start_setup(key=key, customer=customer, return_url="https://portal.example/back/", **options)
 
 
-def saved(driver, card) -> SavedCard:
+def saved(driver, card) -> SavedMethod:
     key = new_key()
-    session = set_up(driver, key)
+    kind = MethodKind.DIRECT_DEBIT if card.startswith("account") else MethodKind.CARD
+    session = set_up(driver, key, kind=kind)
     driver.enter(session.session_id, card)
-    found = driver.gateway.find_setup(key=key, session_id=session.session_id).card
+    found = driver.gateway.find_setup(key=key, session_id=session.session_id).method
     assert found is not None
     return found
 
@@ -106,6 +124,15 @@ def request_for(token, key=None, amount=EUROS, **options) -> ChargeRequest:
         return_url="https://portal.example/back/",
         **options,
     )
+
+
+def query(request, reference=""):
+    return {
+        "key": request.key,
+        "reference": reference,
+        "customer": request.customer,
+        "since": timezone.now() - timedelta(days=1),
+    }
 
 
 # --- Cards --------------------------------------------------------------------------------------
@@ -152,11 +179,15 @@ def test_I16_a_key_of_a_session_is_not_taken_for_another(driver):
 def test_a_refused_card_says_why(driver):
     key = new_key()
     session = set_up(driver, key)
-    driver.enter(session.session_id, "prepaid")
+    driver.enter(session.session_id, "never")
 
     result = driver.gateway.find_setup(key=key, session_id=session.session_id)
 
-    assert (result.outcome, result.decline, result.card) == (SetupOutcome.REFUSED, DeclineReason.NOT_ACCEPTED, None)
+    assert (result.outcome, result.decline, result.method) == (
+        SetupOutcome.REFUSED,
+        DeclineReason.DECLINED_BY_BANK,
+        None,
+    )
 
 
 def test_a_set_up_that_was_left_or_never_begun_has_ended(driver):
@@ -168,6 +199,130 @@ def test_a_set_up_that_was_left_or_never_begun_has_ended(driver):
     never = driver.gateway.find_setup(key=new_key(), session_id="")
 
     assert (left.outcome, never.outcome) == (SetupOutcome.ENDED, SetupOutcome.ENDED)
+
+
+def test_the_same_account_has_the_same_name_at_the_gateway(driver):
+    key = new_key()
+
+    first, again = (driver.gateway.create_customer(key=key, code="A000000001") for _time in range(2))
+
+    assert first == again != ""
+
+
+# --- Mandates and changes -----------------------------------------------------------------------
+
+
+def test_S2_3_a_signed_mandate_has_a_reference_and_the_account_masked(driver):
+    method = saved(driver, "account")
+
+    assert (method.kind, method.expiry_month, method.last4) == (MethodKind.DIRECT_DEBIT, 0, "0001")
+    assert 0 < len(method.mandate.reference) <= 35
+    assert method.mandate.iban_masked.endswith("0001")
+    assert SPECIMENS["account"].number not in repr(method)
+    assert abs(timezone.now() - method.mandate.signed_at) < timedelta(minutes=1)
+
+
+def test_an_account_that_takes_no_debit_says_so(driver):
+    key = new_key()
+    session = set_up(driver, key, kind=MethodKind.DIRECT_DEBIT)
+    driver.enter(session.session_id, "account_refused")
+
+    result = driver.gateway.find_setup(key=key, session_id=session.session_id)
+
+    assert (result.outcome, result.decline) == (SetupOutcome.REFUSED, DeclineReason.DEBIT_NOT_AUTHORISED)
+
+
+def test_S3_12_a_card_is_brought_up_to_date_and_stays_the_same_card(driver):
+    card, key = saved(driver, "visa"), new_key()
+    session = set_up(driver, key, token=card.token)
+    driver.change(session.session_id, year=2098, holder="N. New", address="Damrak 1, 1012 LG Amsterdam, NL")
+
+    changed = driver.gateway.find_setup(key=key, session_id=session.session_id).method
+
+    assert (changed.fingerprint, changed.last4, changed.brand) == (card.fingerprint, card.last4, card.brand)
+    assert (changed.expiry_year, changed.holder) == (2098, "N. New")
+    assert changed.address == "Damrak 1, 1012 LG Amsterdam, NL"
+    assert driver.gateway.charge(request_for(changed.token)).outcome == ChargeOutcome.SUCCEEDED
+
+
+def test_a_card_that_is_forgotten_cannot_be_changed(driver):
+    token = saved(driver, "visa").token
+    driver.gateway.detach(token=token)
+
+    with pytest.raises(MethodGone):
+        set_up(driver, new_key(), token=token)
+
+
+@pytest.mark.parametrize(
+    ("account", "outcome", "decline"),
+    [
+        ("account", ChargeOutcome.SUCCEEDED, None),
+        ("account_empty", ChargeOutcome.FAILED, DeclineReason.INSUFFICIENT_FUNDS),
+        ("account_closed", ChargeOutcome.FAILED, DeclineReason.ACCOUNT_CLOSED),
+    ],
+)
+def test_a_direct_debit_takes_its_time(driver, account, outcome, decline):
+    request = request_for(saved(driver, account).token, off_session=True)
+    asked = driver.gateway.charge(request)
+
+    driver.end_pending(request.key)
+    result = driver.gateway.find_charge(**query(request, asked.reference))
+
+    assert asked.outcome == ChargeOutcome.PROCESSING
+    assert (result.outcome, result.decline, driver.captures(request.key)) == (outcome, decline, int(decline is None))
+
+
+def test_a_direct_debit_can_be_returned_after_it_was_paid(driver):
+    request = request_for(saved(driver, "account_returned").token, off_session=True)
+    paid = driver.gateway.charge(request)
+
+    driver.end_pending(request.key)
+    result = driver.gateway.find_charge(**query(request, paid.reference))
+
+    assert (paid.outcome, result.outcome) == (ChargeOutcome.SUCCEEDED, ChargeOutcome.RETURNED)
+    assert (result.amount, result.decline) == (EUROS, DeclineReason.INSUFFICIENT_FUNDS)
+
+
+# --- Payments on the gateway's page, refunds ----------------------------------------------------
+
+
+@pytest.mark.parametrize(("confirmed", "outcome"), [(True, ChargeOutcome.SUCCEEDED), (False, ChargeOutcome.FAILED)])
+def test_S2_3_a_single_payment_waits_on_the_page_of_the_gateway(driver, confirmed, outcome):
+    request = request_for("")
+    asked = driver.gateway.open_payment(request)
+    assert (asked.outcome, bool(asked.action_url)) == (ChargeOutcome.REQUIRES_ACTION, True)
+    assert driver.gateway.open_payment(request) == asked
+    assert driver.gateway.find_charge(**query(request)).outcome == ChargeOutcome.REQUIRES_ACTION
+
+    driver.answer(asked.reference, confirmed=confirmed)
+    result = driver.gateway.find_charge(**query(request, asked.reference))
+
+    assert (result.outcome, result.key, driver.captures(request.key)) == (outcome, request.key, int(confirmed))
+
+
+def test_a_single_payment_can_be_given_up(driver):
+    request = request_for("")
+    asked = driver.gateway.open_payment(request)
+
+    assert driver.gateway.cancel_charge(**query(request, asked.reference)).outcome == ChargeOutcome.CANCELLED
+
+
+def test_I17_money_is_given_back_once_per_key_and_never_more_than_came(driver):
+    charge = driver.gateway.charge(request_for(saved(driver, "visa").token))
+    key = new_key()
+
+    first, again = (
+        driver.gateway.refund(key=key, reference=charge.reference, amount=Money(10_000, "EUR")) for _time in range(2)
+    )
+    too_much = driver.gateway.refund(key=new_key(), reference=charge.reference, amount=Money(2_101, "EUR"))
+    rest = driver.gateway.refund(key=new_key(), reference=charge.reference, amount=Money(2_100, "EUR"))
+
+    assert first == again
+    assert [each.outcome for each in (first, too_much, rest)] == [
+        RefundOutcome.SUCCEEDED,
+        RefundOutcome.REFUSED,
+        RefundOutcome.SUCCEEDED,
+    ]
 
 
 # --- Charges ------------------------------------------------------------------------------------
@@ -224,7 +379,7 @@ def test_L10_the_banks_check_sends_the_person_away_and_then_captures(driver):
     assert driver.captures(request.key) == 0
 
     driver.answer(asked.reference, confirmed=True)
-    result = driver.gateway.find_charge(key=request.key, reference=asked.reference)
+    result = driver.gateway.find_charge(**query(request, asked.reference))
 
     assert (result.outcome, driver.captures(request.key)) == (ChargeOutcome.SUCCEEDED, 1)
 
@@ -241,7 +396,7 @@ def test_an_unanswered_check_lapses(driver, time_machine):
     asked = driver.gateway.charge(request)
 
     time_machine.move_to(start + timedelta(hours=1))
-    result = driver.gateway.find_charge(key=request.key, reference=asked.reference)
+    result = driver.gateway.find_charge(**query(request, asked.reference))
 
     assert (result.outcome, result.decline) == (ChargeOutcome.FAILED, DeclineReason.AUTHENTICATION_FAILED)
 
@@ -251,13 +406,13 @@ def test_a_waiting_charge_can_be_cancelled_and_a_paid_one_cannot(driver):
     driver.gateway.charge(waiting)
     driver.gateway.charge(paid)
 
-    outcomes = [driver.gateway.cancel_charge(key=each.key, reference="").outcome for each in (waiting, paid)]
+    outcomes = [driver.gateway.cancel_charge(**query(each)).outcome for each in (waiting, paid)]
 
     assert outcomes == [ChargeOutcome.CANCELLED, ChargeOutcome.SUCCEEDED]
 
 
 def test_a_charge_that_never_came_is_not_found(driver):
-    assert driver.gateway.find_charge(key=new_key(), reference="").outcome == ChargeOutcome.NEVER_RECEIVED
+    assert driver.gateway.find_charge(**query(request_for("none"))).outcome == ChargeOutcome.NEVER_RECEIVED
 
 
 def test_F06_cut_before_capture_is_unknown_and_nothing_was_taken(driver):
@@ -266,7 +421,7 @@ def test_F06_cut_before_capture_is_unknown_and_nothing_was_taken(driver):
     with pytest.raises(GatewayUnavailable):
         driver.gateway.charge(request)
 
-    assert driver.gateway.find_charge(key=request.key, reference="").outcome == ChargeOutcome.NEVER_RECEIVED
+    assert driver.gateway.find_charge(**query(request)).outcome == ChargeOutcome.NEVER_RECEIVED
     assert driver.captures(request.key) == 0
 
 
@@ -277,7 +432,7 @@ def test_F07_cut_after_capture_is_unknown_and_found_by_its_key(driver):
         with pytest.raises(GatewayUnavailable):
             driver.gateway.charge(request)
 
-    assert driver.gateway.find_charge(key=request.key, reference="").outcome == ChargeOutcome.SUCCEEDED
+    assert driver.gateway.find_charge(**query(request)).outcome == ChargeOutcome.SUCCEEDED
     assert driver.captures(request.key) == 1
 
 
@@ -346,8 +501,8 @@ def test_I34_no_call_is_made_inside_a_transaction(driver):
         lambda: set_up(driver, new_key()),
         lambda: driver.gateway.find_setup(key="x", session_id="x"),
         lambda: driver.gateway.charge(request_for("token")),
-        lambda: driver.gateway.find_charge(key="x", reference=""),
-        lambda: driver.gateway.cancel_charge(key="x", reference=""),
+        lambda: driver.gateway.find_charge(**query(request_for("token"))),
+        lambda: driver.gateway.cancel_charge(**query(request_for("token"))),
         lambda: driver.gateway.detach(token="x"),
         lambda: driver.gateway.captured(since=timezone.now(), until=timezone.now()),
     ]

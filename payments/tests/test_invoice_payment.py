@@ -97,7 +97,7 @@ def test_S3_17_a_decline_stays_on_the_page_with_reason_and_advice(client, payer,
 
     text = response.content.decode()
     assert response.status_code == 200
-    assert "There is not enough balance on the account of this card." in text
+    assert "There is not enough balance on the account." in text
     assert "What you can do" in text
     assert response.context["form"].initial["request_key"] != sent["request_key"]
 

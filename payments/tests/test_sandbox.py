@@ -49,7 +49,8 @@ def test_S3_7_the_page_says_that_it_is_a_test_gateway_and_lists_its_cards(client
     text = response.content.decode()
     assert response.status_code == 200
     assert "Test gateway" in text
-    assert [card.shown in text for card in SPECIMENS.values()] == [True] * len(SPECIMENS)
+    cards = [card for card in SPECIMENS.values() if not card.is_account]
+    assert [card.shown in text for card in cards] == [True] * len(cards)
     assert "no-store" in response.headers["Cache-Control"]
 
 
@@ -189,10 +190,12 @@ def test_every_test_number_is_found_with_and_without_spaces(name):
 
     assert specimen_of(specimen.number) == specimen
     assert specimen_of(specimen.shown) == specimen
-    assert passes_luhn(specimen.number)
+    assert has_check_digits(specimen.number)
 
 
-def passes_luhn(number):
+def has_check_digits(number):
+    if number[:2].isalpha():
+        return int("".join(str(int(each, 36)) for each in number[4:] + number[:4])) % 97 == 1
     digits = [int(digit) for digit in number]
     doubled = [sum(divmod(digit * 2, 10)) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
@@ -211,3 +214,68 @@ def test_another_gateway_needs_no_leave(settings):
     settings.SANDBOX_GATEWAY_ALLOWED, settings.PAYMENT_GATEWAY = False, "stripe"
 
     call_command("check")
+
+
+# --- Bank accounts, changes, payments at the bank -----------------------------------------------
+
+
+def opened(settings, **values):
+    found = api.open_session(key="key", customer="customer", return_url=f"{settings.BASE_URL}/back/", **values)
+    return Session.objects.get(reference=found["id"])
+
+
+def test_S2_3_a_mandate_is_signed_on_the_page(client, settings):
+    session = opened(settings, kind="direct_debit")
+    filled_in = client.get(page(session), {"card": "account"}).context["form"]["number"].value()
+
+    response = client.post(page(session), {"number": filled_in, "holder": "Alfa B.V.", "agreed": "on"})
+
+    session.refresh_from_db()
+    assert (response.headers["Location"], session.status) == ("/back/", "completed")
+    assert (session.card.last4, session.card.mandate[:4]) == ("0001", "SBX-")
+    assert SPECIMENS["account"].number not in every_text_in_the_database()
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        ({"number": "NL91ABNA0417164300"}, "number"),
+        ({"number": CANARY}, "number"),
+        ({"number": "NL69TEST0000000001", "agreed": ""}, "agreed"),
+        ({"number": "NL69TEST0000000001", "holder": ""}, "holder"),
+    ],
+)
+def test_PR12_other_accounts_are_refused_and_not_sent_back(client, settings, values, wrong):
+    session = opened(settings, kind="direct_debit")
+
+    response = client.post(page(session), {"holder": "Alfa B.V.", "agreed": "on", **values})
+
+    assert list(response.context["form"].errors) == [wrong]
+    assert values["number"] not in response.content.decode().split("</form>")[0].split("datalist")[0]
+    assert not Card.objects.exists()
+
+
+def test_PR12_an_account_is_no_card_and_a_card_no_account(client, settings):
+    session = opened(settings)
+
+    response = client.post(page(session), card(number=SPECIMENS["account"].number))
+
+    assert list(response.context["form"].errors) == ["number"]
+
+
+def test_S3_12_a_card_is_brought_up_to_date_and_keeps_its_number(client, session, settings):
+    client.post(page(session), card())
+    kept = Card.objects.get()
+    found = api.open_session(
+        key="change", customer="customer", return_url=f"{settings.BASE_URL}/back/", token=kept.token
+    )
+    address = f"/sandbox/cards/{found['id']}/"
+
+    shown = client.get(address)
+    past = client.post(address, {"expiry": "01/20", "holder": "N. New"})
+    client.post(address, {"expiry": "01/39", "holder": "N. New", "address": "Damrak 1, Amsterdam"})
+
+    kept.refresh_from_db()
+    assert shown.context["form"]["expiry"].value() == "08/29"
+    assert list(past.context["form"].errors) == ["expiry"]
+    assert (kept.last4, kept.expiry_year, kept.holder, kept.address) == ("4242", 2039, "N. New", "Damrak 1, Amsterdam")

@@ -15,10 +15,15 @@ from payments.gateways.base import (
     Event,
     GatewayUnavailable,
     KeyReused,
-    SavedCard,
+    MethodGone,
+    MethodKind,
+    RefundOutcome,
+    RefundResult,
+    SavedMethod,
     SetupOutcome,
     SetupResult,
     SetupSession,
+    SignedMandate,
 )
 from payments.gateways.sandbox import api, signatures
 
@@ -33,7 +38,8 @@ DECLINES = {
     "no_series": DeclineReason.RECURRING_NOT_ENABLED,
     "suspicious": DeclineReason.SUSPECTED_FRAUD,
     "trouble": DeclineReason.GATEWAY_TROUBLE,
-    "prepaid": DeclineReason.NOT_ACCEPTED,
+    "closed": DeclineReason.ACCOUNT_CLOSED,
+    "no_debit": DeclineReason.DEBIT_NOT_AUTHORISED,
     "not_confirmed": DeclineReason.AUTHENTICATION_FAILED,
     "wants_confirmation": DeclineReason.AUTHENTICATION_REQUIRED,
 }
@@ -43,6 +49,7 @@ CHARGES = {
     "cancelled": ChargeOutcome.CANCELLED,
     "asking": ChargeOutcome.REQUIRES_ACTION,
     "pending": ChargeOutcome.PROCESSING,
+    "returned": ChargeOutcome.RETURNED,
 }
 SESSIONS = {
     "open": SetupOutcome.OPEN,
@@ -58,11 +65,18 @@ class SandboxGateway:
 
     name = "sandbox"
 
-    def start_setup(self, *, key: str, customer: str, return_url: str) -> SetupSession:
+    def create_customer(self, *, key: str, code: str) -> str:
+        return code
+
+    def start_setup(
+        self, *, key: str, customer: str, return_url: str, kind: MethodKind = MethodKind.CARD, token: str = ""
+    ) -> SetupSession:
         try:
-            session = api.open_session(key=key, customer=customer, return_url=return_url)
+            session = api.open_session(key=key, customer=customer, return_url=return_url, kind=kind, token=token)
         except api.KeyTaken as error:
             raise KeyReused(key) from error
+        except api.NotFound as error:
+            raise MethodGone(token) from error
         return SetupSession(session["id"], session["url"])
 
     def find_setup(self, *, key: str, session_id: str) -> SetupResult:
@@ -70,8 +84,8 @@ class SandboxGateway:
             session = api.read_session(key=key)
         except api.NotFound:
             return SetupResult(SetupOutcome.ENDED)
-        card = SavedCard(**session["card"]) if session["card"] else None
-        return SetupResult(SESSIONS[session["status"]], card, _reason(session["decline_code"]))
+        method = _method(session["card"]) if session["card"] else None
+        return SetupResult(SESSIONS[session["status"]], method, _reason(session["decline_code"]))
 
     def charge(self, request: ChargeRequest) -> ChargeResult:
         try:
@@ -95,7 +109,21 @@ class SandboxGateway:
             )
         return _result(charge)
 
-    def find_charge(self, *, key: str, reference: str) -> ChargeResult:
+    def open_payment(self, request: ChargeRequest) -> ChargeResult:
+        try:
+            charge = api.open_payment(
+                key=request.key,
+                customer=request.customer,
+                amount=request.amount.minor,
+                currency=request.amount.currency,
+                description=request.description,
+                return_url=request.return_url,
+            )
+        except api.KeyTaken as error:
+            raise KeyReused(request.key) from error
+        return _result(charge)
+
+    def find_charge(self, *, key: str, reference: str, customer: str, since: datetime) -> ChargeResult:
         try:
             return _result(api.read_charge(key=key))
         except api.NoAnswer as error:
@@ -103,11 +131,20 @@ class SandboxGateway:
         except api.NotFound:
             return ChargeResult(ChargeOutcome.NEVER_RECEIVED, key)
 
-    def cancel_charge(self, *, key: str, reference: str) -> ChargeResult:
+    def cancel_charge(self, *, key: str, reference: str, customer: str, since: datetime) -> ChargeResult:
         try:
             return _result(api.cancel_charge(key=key))
         except api.NotFound:
             return ChargeResult(ChargeOutcome.NEVER_RECEIVED, key)
+
+    def refund(self, *, key: str, reference: str, amount: Money) -> RefundResult:
+        try:
+            refund = api.create_refund(key=key, charge=reference, amount=amount.minor)
+        except api.KeyTaken as error:
+            raise KeyReused(key) from error
+        except (api.TooMuch, api.NotFound):
+            return RefundResult(RefundOutcome.REFUSED)
+        return RefundResult(RefundOutcome.SUCCEEDED, refund["id"])
 
     def captured(self, *, since: datetime, until: datetime) -> Iterable[ChargeResult]:
         return [_result(charge) for charge in api.list_captured(since=since, until=until)]
@@ -125,6 +162,13 @@ class SandboxGateway:
             return Event(payload["id"], payload["type"], about["id"], about["key"], amount, payload)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadSignature from error
+
+
+def _method(card: dict[str, Any]) -> SavedMethod:
+    mandate = card.pop("mandate", None)
+    if mandate is None:
+        return SavedMethod(**card)
+    return SavedMethod(**card, kind=MethodKind.DIRECT_DEBIT, mandate=SignedMandate(**mandate))
 
 
 def _reason(code: str) -> DeclineReason | None:

@@ -16,7 +16,15 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from payments.gateways.sandbox.cards import Fault, Specimen, specimen_of
-from payments.gateways.sandbox.models import Card, Charge, Session, Webhook, event_reference
+from payments.gateways.sandbox.models import (
+    Card,
+    Charge,
+    Refund,
+    Session,
+    Webhook,
+    event_reference,
+    mandate_reference,
+)
 from payments.gateways.sandbox.webhooks import deliver
 
 logger = logging.getLogger(__name__)
@@ -38,6 +46,10 @@ class NotFound(Exception):
     """There is no such thing."""
 
 
+class TooMuch(Exception):
+    """More is to be given back than is left."""
+
+
 class CardRefused(Exception):
     """What was entered is no card that the sandbox takes. Nothing of it was kept."""
 
@@ -45,17 +57,25 @@ class CardRefused(Exception):
 # --- Cards --------------------------------------------------------------------------------------
 
 
-def open_session(*, key: str, customer: str, return_url: str) -> dict[str, Any]:
-    """A page that waits for a card. The same key and values give the same page."""
+def open_session(*, key: str, customer: str, return_url: str, kind: str = "card", token: str = "") -> dict[str, Any]:
+    """A page that waits for a card or a bank account (`direct_debit`), or for a change of the card of `token`.
+
+    The same key and values give the same page.
+    """
     now = timezone.now()
-    digest = _digest(customer, return_url)
+    digest = _digest(customer, return_url, kind, token)
     with _transaction():
+        card = Card.objects.filter(token=token, customer=customer, forgotten_at=None).first() if token else None
+        if token and card is None:
+            raise NotFound(token)
         session, _created = Session.objects.get_or_create(
             key=key,
             defaults={
                 "request_hash": digest,
                 "customer": customer,
                 "return_url": return_url,
+                "kind": "change" if token else kind,
+                "card": card,
                 "created_at": now,
                 "expires_at": now + SESSION_LASTS,
             },
@@ -80,7 +100,7 @@ def enter_card(reference: str, *, number: str, expiry_year: int, expiry_month: i
     Raises CardRefused for every number that is not on the list, before anything is kept of it.
     """
     specimen = specimen_of(number)
-    if specimen is None:
+    if specimen is None or specimen.is_account:
         raise CardRefused
     now = timezone.now()
     if specimen.ends_this_month:
@@ -90,21 +110,44 @@ def enter_card(reference: str, *, number: str, expiry_year: int, expiry_month: i
         if specimen.refused or (expiry_year, expiry_month) < (now.year, now.month):
             session.status, session.decline_code = "refused", specimen.refused or "run_out"
         else:
-            session.card = Card.objects.create(
-                customer=session.customer,
-                specimen=specimen.name,
-                brand=specimen.brand,
-                last4=specimen.last4,
-                expiry_year=expiry_year,
-                expiry_month=expiry_month,
-                holder=holder,
-                fingerprint=salted_hmac("sandbox.card", specimen.number, algorithm="sha256").hexdigest(),
-                created_at=now,
+            session.card = _keep(
+                session, specimen, now, expiry_year=expiry_year, expiry_month=expiry_month, holder=holder
             )
             session.status = "checking" if specimen.asks_at_setup else "completed"
         session.save()
         _announce_session(session, now)
     return session.status
+
+
+def enter_account(reference: str, *, number: str, holder: str) -> str:
+    """Somebody signed a mandate for a bank account; returns the session's new status. Refuses as `enter_card`."""
+    specimen = specimen_of(number)
+    if specimen is None or not specimen.is_account:
+        raise CardRefused
+    now = timezone.now()
+    with _transaction():
+        session = _waiting_session(reference, now)
+        if specimen.refused:
+            session.status, session.decline_code = "refused", specimen.refused
+        else:
+            session.card = _keep(session, specimen, now, holder=holder, mandate=mandate_reference())
+            session.status = "completed"
+        session.save()
+        _announce_session(session, now)
+    return session.status
+
+
+def change_card(reference: str, *, expiry_year: int, expiry_month: int, holder: str, address: str) -> None:
+    """Somebody brought a card up to date; its number stays what it was."""
+    now = timezone.now()
+    with _transaction():
+        session = _waiting_session(reference, now)
+        Card.objects.filter(token=session.card.token if session.card else "").update(
+            expiry_year=expiry_year, expiry_month=expiry_month, holder=holder, address=address
+        )
+        session.status = "completed"
+        session.save()
+        _announce_session(session, now)
 
 
 def answer_session_check(reference: str, *, confirmed: bool) -> None:
@@ -134,7 +177,7 @@ def leave_session(reference: str) -> None:
 def forget_card(*, token: str) -> None:
     """The card may not be charged again."""
     with _transaction():
-        Card.objects.filter(token=token, forgotten_at=None).update(forgotten_at=timezone.now(), holder="")
+        Card.objects.filter(token=token, forgotten_at=None).update(forgotten_at=timezone.now(), holder="", address="")
 
 
 # --- Charges ------------------------------------------------------------------------------------
@@ -186,6 +229,34 @@ def create_charge(
     return _charge(charge)
 
 
+def open_payment(
+    *, key: str, customer: str, amount: int, currency: str, description: str, return_url: str
+) -> dict[str, Any]:
+    """A page on which somebody pays once, at the bank of their choice. The same key gives the same page."""
+    now = timezone.now()
+    digest = _digest("", customer, amount, currency)
+    with _transaction():
+        charge, created = Charge.objects.get_or_create(
+            key=key,
+            defaults={
+                "request_hash": digest,
+                "customer": customer,
+                "amount": amount,
+                "currency": currency,
+                "description": description,
+                "return_url": return_url,
+                "created_at": now,
+                "status": "asking",
+                "due_at": now + QUESTION_LASTS,
+            },
+        )
+        if charge.request_hash != digest:
+            raise KeyTaken(key)
+        if created:
+            _announce_charge(charge, Fault.NONE, now)
+    return _charge(charge)
+
+
 def read_charge(*, key: str) -> dict[str, Any]:
     """What became of the charge of that key."""
     now = timezone.now()
@@ -193,7 +264,7 @@ def read_charge(*, key: str) -> dict[str, Any]:
         charge = Charge.objects.select_for_update(of=("self",)).select_related("card").filter(key=key).first()
         if charge is None:
             raise NotFound(key)
-        if charge.card.behaviour.fault == Fault.SILENT:
+        if charge.behaviour.fault == Fault.SILENT:
             raise NoAnswer
         _let_lapse(charge, now)
     return _charge(charge)
@@ -235,13 +306,36 @@ def answer_charge_check(reference: str, *, confirmed: bool) -> None:
 
 
 def settle_pending(charge_id: int) -> None:
-    """End a charge that took its time."""
+    """End a charge that took its time, or take back one that the bank returns."""
     now = timezone.now()
     with _transaction():
-        charge = Charge.objects.select_for_update().select_related("card").get(pk=charge_id)
-        if charge.status == "pending" and charge.due_at is not None and charge.due_at <= now:
-            declined = charge.card.behaviour.declined
+        charge = Charge.objects.select_for_update(of=("self",)).select_related("card").get(pk=charge_id)
+        if charge.due_at is None or charge.due_at > now:
+            return
+        if charge.status == "pending":
+            declined = charge.behaviour.declined
             _end(charge, "failed" if declined else "succeeded", now, declined)
+        elif charge.status == "succeeded":
+            charge.status, charge.decline_code, charge.due_at = "returned", "no_funds", None
+            charge.save()
+            _announce_charge(charge, charge.behaviour.fault, now)
+
+
+def create_refund(*, key: str, charge: str, amount: int) -> dict[str, Any]:
+    """Give money of a charge back, once per key."""
+    with _transaction():
+        row = Charge.objects.select_for_update().filter(reference=charge).first()
+        if row is None:
+            raise NotFound(charge)
+        refund = Refund.objects.filter(key=key).first()
+        if refund is not None and (refund.charge_id, refund.amount) != (row.pk, amount):
+            raise KeyTaken(key)
+        if refund is None:
+            given = sum(row.refunds.values_list("amount", flat=True))
+            if row.status != "succeeded" or amount > row.amount - given:
+                raise TooMuch(charge)
+            refund = Refund.objects.create(key=key, charge=row, amount=amount)
+    return {"id": refund.reference, "amount": refund.amount}
 
 
 # --- Helpers ------------------------------------------------------------------------------------
@@ -262,6 +356,18 @@ def _waiting_session(reference: str, now: datetime) -> Session:
     return session
 
 
+def _keep(session: Session, specimen: Specimen, now: datetime, **values: Any) -> Card:
+    return Card.objects.create(
+        customer=session.customer,
+        specimen=specimen.name,
+        brand=specimen.brand,
+        last4=specimen.last4,
+        fingerprint=salted_hmac("sandbox.card", specimen.number, algorithm="sha256").hexdigest(),
+        created_at=now,
+        **values,
+    )
+
+
 def _first_status(card: Card, now: datetime, *, off_session: bool) -> dict[str, Any]:
     specimen: Specimen = card.behaviour
     if card.forgotten_at or card.is_expired(_today(now)):
@@ -274,7 +380,11 @@ def _first_status(card: Card, now: datetime, *, off_session: bool) -> dict[str, 
         return {"status": "failed", "decline_code": "wants_confirmation"}
     if specimen.asks_at_charge:
         return {"status": "asking", "due_at": now + QUESTION_LASTS}
-    return {"status": "succeeded", "captured_at": now}
+    return {
+        "status": "succeeded",
+        "captured_at": now,
+        "due_at": now + SETTLES_AFTER if specimen.returned_later else None,
+    }
 
 
 def _today(now: datetime) -> date:
@@ -290,7 +400,7 @@ def _end(charge: Charge, status: str, now: datetime, decline_code: str = "") -> 
     charge.status, charge.decline_code, charge.due_at = status, decline_code, None
     charge.captured_at = now if status == "succeeded" else None
     charge.save()
-    _announce_charge(charge, charge.card.behaviour.fault, now)
+    _announce_charge(charge, charge.behaviour.fault, now)
 
 
 def _announce_session(session: Session, now: datetime) -> None:
@@ -333,23 +443,35 @@ def _session(session: Session, now: datetime) -> dict[str, Any]:
     status = session.status
     if status in {"open", "checking"} and not session.is_waiting(now):
         status = "left"
-    card = session.card if status == "completed" else None
     return {
         "id": session.reference,
         "url": reverse("sandbox_card", args=[session.reference]),
         "status": status,
         "decline_code": session.decline_code,
-        "card": card
-        and {
-            "token": card.token,
-            "brand": card.brand,
-            "last4": card.last4,
-            "expiry_year": card.expiry_year,
-            "expiry_month": card.expiry_month,
-            "holder": card.holder,
-            "fingerprint": card.fingerprint,
-        },
+        "card": _card(session.card) if session.card and status == "completed" else None,
     }
+
+
+def _card(card: Card) -> dict[str, Any]:
+    kept = {
+        "token": card.token,
+        "brand": card.brand,
+        "last4": card.last4,
+        "expiry_year": card.expiry_year,
+        "expiry_month": card.expiry_month,
+        "holder": card.holder,
+        "fingerprint": card.fingerprint,
+        "issuing_country": card.behaviour.country,
+        "address": card.address,
+        "is_prepaid": card.behaviour.is_prepaid,
+    }
+    if card.mandate:
+        kept["mandate"] = {
+            "reference": card.mandate,
+            "iban_masked": card.behaviour.masked,
+            "signed_at": card.created_at,
+        }
+    return kept
 
 
 def _charge(charge: Charge) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The test numbers that the sandbox takes, and what each of them does. No other number gets in.
 
-They are made up and fit no account anywhere. A card is kept by the name of its specimen, brand, last
+They are made up and fit no account anywhere. A card or bank account is kept by the name of its specimen, brand, last
 four digits and expiry; the number itself is not stored.
 """
 
@@ -37,7 +37,10 @@ class Specimen:
     asks_at_setup: bool = False
     asks_at_charge: bool = False
     settles_later: bool = False
+    returned_later: bool = False
     ends_this_month: bool = False
+    country: str = ""
+    is_prepaid: bool = False
     fault: Fault = Fault.NONE
 
     @property
@@ -45,9 +48,19 @@ class Specimen:
         return self.number[-4:]
 
     @property
+    def is_account(self) -> bool:
+        """Whether it is a bank account, by its IBAN."""
+        return self.number[:2].isalpha()
+
+    @property
+    def masked(self) -> str:
+        """An IBAN by its country, check digits and last four characters."""
+        return f"{self.number[:4]} •••• {self.last4}"
+
+    @property
     def shown(self) -> str:
-        """The number as it is printed on a card."""
-        sizes = (4, 6, 5) if len(self.number) == 15 else (4, 4, 4, 4)
+        """The number as it is printed on a card, or an IBAN as it is written."""
+        sizes = (4, 6, 5) if len(self.number) == 15 else (4,) * -(-len(self.number) // 4)
         groups, rest = [], self.number
         for size in sizes:
             groups.append(rest[:size])
@@ -100,7 +113,8 @@ GROUPS: tuple[tuple[str | Promise, tuple[Specimen, ...]], ...] = (
         _("Cards that cannot be added"),
         (
             Specimen("never", "4000000000014813", "visa", _("Refused by the bank"), refused="refused"),
-            Specimen("prepaid", "4000000000015182", "visa", _("Prepaid, not accepted"), refused="prepaid"),
+            Specimen("prepaid", "4000000000015182", "visa", _("Prepaid, not accepted"), is_prepaid=True),
+            Specimen("abroad", "4000000000019622", "visa", _("Issued in the United States"), country="US"),
             Specimen("expired", "4000000000015554", "visa", _("Expired"), refused="run_out"),
         ),
     ),
@@ -150,10 +164,56 @@ GROUPS: tuple[tuple[str | Promise, tuple[Specimen, ...]], ...] = (
     ),
 )
 
-SPECIMENS: dict[str, Specimen] = {card.name: card for _group, cards in GROUPS for card in cards}
+# Of a bank that does not exist, with right check digits.
+ACCOUNT_GROUPS: tuple[tuple[str | Promise, tuple[Specimen, ...]], ...] = (
+    (
+        _("Accounts that pay"),
+        (
+            Specimen("account", "NL69TEST0000000001", "sepa_debit", _("Pays after a minute"), settles_later=True),
+            Specimen("account_at_once", "NL42TEST0000000002", "sepa_debit", _("Pays at once")),
+        ),
+    ),
+    (
+        _("Accounts that do not pay"),
+        (
+            Specimen(
+                "account_empty",
+                "NL15TEST0000000003",
+                "sepa_debit",
+                _("Not enough balance, known after a minute"),
+                declined="no_funds",
+                settles_later=True,
+            ),
+            Specimen(
+                "account_closed",
+                "NL85TEST0000000004",
+                "sepa_debit",
+                _("Closed, known after a minute"),
+                declined="closed",
+                settles_later=True,
+            ),
+            Specimen(
+                "account_returned",
+                "NL58TEST0000000005",
+                "sepa_debit",
+                _("Pays at once, and the bank takes it back after a minute"),
+                returned_later=True,
+            ),
+            Specimen(
+                "account_refused", "NL31TEST0000000006", "sepa_debit", _("Takes no direct debit"), refused="no_debit"
+            ),
+        ),
+    ),
+)
+
+SPECIMENS: dict[str, Specimen] = {
+    each.name: each for _group, specimens in (*GROUPS, *ACCOUNT_GROUPS) for each in specimens
+}
+# What is paid on the bank's own page behaves as the person answers there.
+PAID_AT_THE_BANK = Specimen("bank", "", "", "")
 _BY_NUMBER = {card.number: card for card in SPECIMENS.values()}
 
 
 def specimen_of(number: str) -> Specimen | None:
     """The specimen of that number, spaces and dashes aside; None for any other number."""
-    return _BY_NUMBER.get("".join(number.replace("-", " ").split()))
+    return _BY_NUMBER.get("".join(number.replace("-", " ").split()).upper())

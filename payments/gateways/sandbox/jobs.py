@@ -12,7 +12,9 @@ def deliver_webhook(row_id: int) -> None:
     deliver(Webhook.objects.get(pk=row_id))
 
 
-@job(due=lambda now: Charge.objects.filter(status="pending", due_at__lte=now).order_by("due_at"))
+@job(
+    due=lambda now: Charge.objects.filter(status__in=["pending", "succeeded"], due_at__lte=now).order_by("due_at", "pk")
+)
 def settle_charge(row_id: int) -> None:
-    """End a charge that took its time."""
+    """End a charge that took its time, or take back one that the bank returns."""
     api.settle_pending(row_id)

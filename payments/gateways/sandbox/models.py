@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core.money import Money
-from payments.gateways.sandbox.cards import SPECIMENS, Specimen
+from payments.gateways.sandbox.cards import PAID_AT_THE_BANK, SPECIMENS, Specimen
 
 # A notice that nobody takes is sent for about three days.
 MOST_ATTEMPTS = 15
@@ -40,17 +40,30 @@ def ReferenceField(make: Callable[[], str]) -> models.CharField:
     return models.CharField(max_length=40, unique=True, default=make, editable=False)
 
 
+def mandate_reference() -> str:
+    return f"SBX-{secrets.token_hex(8).upper()}"
+
+
+def refund_reference() -> str:
+    return _reference("re")
+
+
 class Card(models.Model):
-    """A card without its number: brand, last four digits, expiry, and a digest to know it by."""
+    """A card or bank account without its number: brand, last four digits, expiry, and a digest to know it by.
+
+    A bank account has a mandate instead of an expiry.
+    """
 
     token = ReferenceField(card_token)
     customer = models.CharField(max_length=64)
     specimen = models.CharField(max_length=20)
     brand = models.CharField(max_length=20)
     last4 = models.CharField(max_length=4)
-    expiry_year = models.PositiveSmallIntegerField()
-    expiry_month = models.PositiveSmallIntegerField()
+    expiry_year = models.PositiveSmallIntegerField(default=0)
+    expiry_month = models.PositiveSmallIntegerField(default=0)
     holder = models.CharField(max_length=150)
+    address = models.CharField(max_length=300, blank=True)
+    mandate = models.CharField(max_length=35, blank=True)
     fingerprint = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)
     forgotten_at = models.DateTimeField(null=True)
@@ -63,17 +76,20 @@ class Card(models.Model):
         return SPECIMENS[self.specimen]
 
     def is_expired(self, on: date) -> bool:
-        return (self.expiry_year, self.expiry_month) < (on.year, on.month)
+        return not self.mandate and (self.expiry_year, self.expiry_month) < (on.year, on.month)
 
 
 class Session(models.Model):
-    """A hosted page that waits for a card."""
+    """A hosted page that waits for a card, for a bank account, or for a change of the card it names."""
 
     reference = ReferenceField(session_reference)
     key = models.CharField(max_length=64, unique=True)
     request_hash = models.CharField(max_length=64)
     customer = models.CharField(max_length=64)
     return_url = models.CharField(max_length=500)
+    kind = models.CharField(
+        max_length=12, choices=[(name, name) for name in ("card", "direct_debit", "change")], default="card"
+    )
     status = models.CharField(
         max_length=10,
         choices=[(name, name) for name in ("open", "checking", "completed", "refused", "left")],
@@ -92,12 +108,15 @@ class Session(models.Model):
 
 
 class Charge(models.Model):
-    """Money asked of a card, once per key. Nothing moves: it is a test."""
+    """Money asked of a card or account, once per key; without one the person pays on the bank's page.
+
+    Nothing moves: it is a test.
+    """
 
     reference = ReferenceField(charge_reference)
     key = models.CharField(max_length=64, unique=True)
     request_hash = models.CharField(max_length=64)
-    card = models.ForeignKey(Card, models.PROTECT, related_name="charges")
+    card = models.ForeignKey(Card, models.PROTECT, null=True, related_name="charges")
     customer = models.CharField(max_length=64)
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -105,16 +124,16 @@ class Charge(models.Model):
     return_url = models.CharField(max_length=500)
     status = models.CharField(
         max_length=10,
-        choices=[(name, name) for name in ("succeeded", "failed", "cancelled", "asking", "pending")],
+        choices=[(name, name) for name in ("succeeded", "failed", "cancelled", "asking", "pending", "returned")],
     )
     decline_code = models.CharField(max_length=30, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     captured_at = models.DateTimeField(null=True)
-    # When a pending charge ends, or a question to the person lapses.
+    # When a pending charge ends, a question to the person lapses, or the money goes back.
     due_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["due_at"], condition=Q(status="pending"), name="sandbox_pending")]
+        indexes = [models.Index(fields=["due_at"], condition=~Q(due_at=None), name="sandbox_due")]
 
     def __str__(self) -> str:
         return f"{self.reference} {self.status}"
@@ -122,6 +141,23 @@ class Charge(models.Model):
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+    @property
+    def behaviour(self) -> Specimen:
+        return self.card.behaviour if self.card else PAID_AT_THE_BANK
+
+
+class Refund(models.Model):
+    """Money given back of a charge, once per key."""
+
+    reference = ReferenceField(refund_reference)
+    key = models.CharField(max_length=64, unique=True)
+    charge = models.ForeignKey(Charge, models.PROTECT, related_name="refunds")
+    amount = models.BigIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.amount}"
 
 
 class WebhookQuerySet(models.QuerySet):

@@ -1,4 +1,4 @@
-"""The sandbox's own pages: where a card is entered, and where a bank asks its question.
+"""The sandbox's own pages: where a card is entered or a mandate signed, and where a bank asks its question.
 
 They ask for no sign-in, as a gateway's pages know nothing of the portal's people; their addresses are
 long and random, serve one visit, and end with it.
@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from core.forms import posted
 from payments.gateways.sandbox import api
-from payments.gateways.sandbox.cards import GROUPS, SPECIMENS
-from payments.gateways.sandbox.forms import CardForm
+from payments.gateways.sandbox.cards import ACCOUNT_GROUPS, GROUPS, SPECIMENS
+from payments.gateways.sandbox.forms import AccountForm, CardForm, ChangeForm
 from payments.gateways.sandbox.models import Charge, Session
 
 
@@ -25,25 +25,62 @@ from payments.gateways.sandbox.models import Charge, Session
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def sandbox_card(request: HttpRequest, reference: str) -> HttpResponse:
-    """Enter a card. Only the listed test numbers are taken; nothing of any other is kept or logged."""
-    session, today = get_object_or_404(Session, reference=reference), timezone.localdate()
+    """Enter a card, sign a mandate, or bring a card up to date: what the session waits for. Only the listed
+    test numbers are taken; nothing of any other is kept or logged."""
+    session = get_object_or_404(Session.objects.select_related("card"), reference=reference)
     if session.status == "checking":
         return redirect("sandbox_card_check", reference)
     if not session.is_waiting(timezone.now()):
         return _back(session)
+    return {"card": _enter_card, "direct_debit": _sign_mandate, "change": _change_card}[session.kind](request, session)
+
+
+def _enter_card(request: HttpRequest, session: Session) -> HttpResponse:
+    today = timezone.localdate()
     form = CardForm(posted(request), on=today, initial=_filled_in(request.GET.get("card", ""), today.year))
     if form.is_valid():
         year, month = form.cleaned_data["expiry"]
         status = api.enter_card(
-            reference,
+            session.reference,
             number=form.cleaned_data["number"],
             expiry_year=year,
             expiry_month=month,
             holder=form.cleaned_data["holder"],
         )
-        session.refresh_from_db()
-        return redirect("sandbox_card_check", reference) if status == "checking" else _back(session)
+        return redirect("sandbox_card_check", session.reference) if status == "checking" else _back(session)
     return _page(request, "sandbox/card.html", {"session": session, "form": form, "groups": GROUPS})
+
+
+def _sign_mandate(request: HttpRequest, session: Session) -> HttpResponse:
+    picked = SPECIMENS.get(request.GET.get("card", ""))
+    form = AccountForm(posted(request), initial={"number": picked.shown, "holder": "T. Test"} if picked else {})
+    if form.is_valid():
+        api.enter_account(session.reference, number=form.cleaned_data["number"], holder=form.cleaned_data["holder"])
+        return _back(session)
+    return _page(request, "sandbox/account.html", {"session": session, "form": form, "groups": ACCOUNT_GROUPS})
+
+
+def _change_card(request: HttpRequest, session: Session) -> HttpResponse:
+    card = session.card
+    if card is None:
+        raise Http404
+    stored = {
+        "expiry": f"{card.expiry_month:02}/{card.expiry_year % 100:02}",
+        "holder": card.holder,
+        "address": card.address,
+    }
+    form = ChangeForm(posted(request), on=timezone.localdate(), initial=stored)
+    if form.is_valid():
+        year, month = form.cleaned_data["expiry"]
+        api.change_card(
+            session.reference,
+            expiry_year=year,
+            expiry_month=month,
+            holder=form.cleaned_data["holder"],
+            address=form.cleaned_data["address"],
+        )
+        return _back(session)
+    return _page(request, "sandbox/change.html", {"session": session, "form": form, "card": card})
 
 
 @login_not_required
