@@ -32,6 +32,7 @@ from accounts.models import (
     Seller,
     User,
 )
+from accounts.notice_admin import ServiceNoticeAdmin  # noqa: F401 a page of its own
 from accounts.services.invitations import is_customer_staff
 from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
@@ -99,7 +100,17 @@ class UserAdmin(ReadOnly, admin.ModelAdmin):
     ordering = ("name", "pk")
     inlines = (RolesOfPersonInline,)
     filter_horizontal = ("groups",)
-    readonly_fields = ("name", "email", "language", "contact_email", "is_active", "date_joined", "last_login")
+    readonly_fields = (
+        "name",
+        "email",
+        "language",
+        "contact_email",
+        "alternate_email",
+        "phone",
+        "is_active",
+        "date_joined",
+        "last_login",
+    )
     fields = (*readonly_fields, "is_staff", "is_superuser", "groups")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

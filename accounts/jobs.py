@@ -1,13 +1,49 @@
-"""What the clock does for people and accounts."""
+"""What the clock and the worker do for people and accounts."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from accounts.models import Attempt
+from django.db import transaction
+
+from accounts.models import Attempt, LinkRequest, Proof, ServiceNotice
 from accounts.services.limits import LONGEST
-from core.jobs import clock
+from accounts.services.links import answer_link_request
+from accounts.services.service_notices import hand_out_notice
+from accounts.services.topics import is_declined
+from accounts.states import NoticeStatus
+from core.jobs import clock, job
+from core.messages import ask_before_sending
+
+# What somebody asked for while not signed in is kept this long, for whoever has to explain it.
+KEPT = timedelta(days=30)
+
+ask_before_sending(is_declined)
 
 
 @clock("hourly")
 def forget_old_attempts(slot: datetime) -> None:
     """Tries older than the longest limit count for nothing any more."""
     Attempt.objects.older(than=slot - LONGEST).delete()
+
+
+@clock("daily")
+def forget_old_requests(slot: datetime) -> None:
+    """Links that were asked for and codes that were sent long ago."""
+    LinkRequest.objects.filter(answered_at__lt=slot - KEPT).delete()
+    Proof.objects.filter(created_at__lt=slot - KEPT).delete()
+
+
+@job(due=lambda now: LinkRequest.objects.filter(answered_at=None).order_by("pk"))
+def answer_link_requests(row_id: int) -> None:
+    """Find out whose address it is, and write the mail."""
+    with transaction.atomic():
+        request = LinkRequest.objects.select_for_update().filter(pk=row_id, answered_at=None).first()
+        if request is not None:
+            answer_link_request(request)
+
+
+@job(due=lambda now: ServiceNotice.objects.filter(status=NoticeStatus.SENDING).order_by("pk"))
+def hand_out_notices(row_id: int) -> None:
+    """Queue the mails of a notice that staff released."""
+    notice = ServiceNotice.objects.filter(pk=row_id, status=NoticeStatus.SENDING).first()
+    if notice is not None:
+        hand_out_notice(notice)

@@ -25,6 +25,7 @@ from accounts.querysets import (
 from accounts.validators import validate_logo
 from core.codes import CodeField
 from core.history import tracked
+from core.mail_classes import MailClass
 from core.policy import ACCOUNT_ROLES, Action, PolicyQuerySet, Role, Scope
 from core.states import only_along
 
@@ -47,6 +48,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     contact_email = models.EmailField(_("contact e-mail"), max_length=254, blank=True)
     contact_email_verified_at = models.DateTimeField(null=True, blank=True)
     contact_email_confirmed_at = models.DateTimeField(null=True, blank=True)
+    # Recovery data: what stands here is proved; what waits for its code is a Proof (S1-7, S1-8).
+    alternate_email = models.EmailField(_("alternate e-mail"), max_length=254, blank=True)
+    alternate_email_verified_at = models.DateTimeField(null=True, blank=True)
+    phone = models.CharField(_("mobile phone"), max_length=20, blank=True)
+    phone_verified_at = models.DateTimeField(null=True, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("vendor's staff"), default=False)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
@@ -84,6 +90,155 @@ class User(AbstractBaseUser, PermissionsMixin):
     def initials(self) -> str:
         words = (self.name or self.email).split()
         return "".join(word[0] for word in (words[0], words[-1]) if word)[: len(words)].upper()
+
+
+class ProofKind(models.TextChoices):
+    """Which of a person's addresses is to be proved."""
+
+    CONTACT_EMAIL = "contact_email", _("Contact e-mail")
+    ALTERNATE_EMAIL = "alternate_email", _("Alternate e-mail")
+    PHONE = "phone", _("Mobile phone")
+
+
+class Proof(models.Model):
+    """An address or number that a person says is theirs, waiting for the code that was sent there (S1-7).
+
+    Neither code nor link is kept: only digests. It works once, for that person and that value, for ten
+    minutes and five tries; until then the old value stays in force. One waits per person and kind.
+    """
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="proofs")
+    kind = models.CharField(max_length=16, choices=ProofKind)
+    value = models.CharField(max_length=254)
+    code_digest = models.CharField(max_length=64)
+    # Of the link in the mail, where there is one: the contact address is proved by either.
+    token_digest = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("proof of an address")
+        verbose_name_plural = _("proofs of addresses")
+        constraints = [
+            models.UniqueConstraint(fields=["user", "kind"], condition=Q(used_at=None), name="one_waiting_proof"),
+            models.CheckConstraint(condition=Q(tries__lte=5), name="proof_five_tries"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_kind_display()}"
+
+
+class Topic(models.TextChoices):
+    """What a person may take or leave among the mails (S0-11c). The marketing ones are off until asked for."""
+
+    RECEIPTS = "receipts", _("Receipts of payments")
+    CREDITS = "credits", _("Credits that are about to expire")
+    RECOMMENDATIONS = "recommendations", _("Recommendations on how to use and pay for less")
+    NEWS = "news", _("News about products")
+    EVENTS = "events", _("Events and training")
+    OFFERS = "offers", _("Offers")
+
+
+MARKETING_TOPICS = (Topic.NEWS, Topic.EVENTS, Topic.OFFERS)
+
+
+@tracked()
+class TopicChoice(models.Model):
+    """What a person said about a topic; nobody said anything where there is no row."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="topic_choices")
+    topic = models.CharField(_("topic"), max_length=16, choices=Topic)
+    is_wanted = models.BooleanField(_("wanted"))
+
+    class Meta:
+        verbose_name = _("choice of a topic")
+        verbose_name_plural = _("choices of topics")
+        constraints = [models.UniqueConstraint(fields=["user", "topic"], name="one_choice_per_topic")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_topic_display()}"
+
+
+class LinkKind(models.TextChoices):
+    """What somebody who is not signed in may ask a link for."""
+
+    TOPICS = "topics", _("Communication preferences")
+
+
+class LinkRequest(models.Model):
+    """Somebody typed an address and wants a link by mail. Whose it is, a job finds out: the request itself does the
+    same work for everybody, so neither its answer nor its time tells who is known here (T14, M6)."""
+
+    code = CodeField()
+    kind = models.CharField(max_length=10, choices=LinkKind)
+    email = models.EmailField(max_length=254)
+    language = models.CharField(max_length=2, choices=settings.LANGUAGES)
+    asked_at = models.DateTimeField(default=timezone.now, editable=False)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("request for a link")
+        verbose_name_plural = _("requests for links")
+        indexes = [models.Index("id", name="link_request_waiting", condition=Q(answered_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} · {self.asked_at:%Y-%m-%d %H:%M}"
+
+
+class Audience(models.TextChoices):
+    """Who gets a service notice."""
+
+    EVERYBODY = "everybody", _("Everybody who signs in")
+    OWNERS = "owners", _("Owners and administrators of accounts")
+    ORGANISATION = "organisation", _("Everybody of one organisation")
+
+
+class ServiceNotice(models.Model):
+    """A mail of the vendor's staff to many people, in both languages (S0-4). A job hands it out."""
+
+    mail_class = models.CharField(
+        _("class"),
+        max_length=20,
+        choices=[
+            (each.value, each.label)
+            for each in (MailClass.MANDATORY_SERVICE, MailClass.SERVICE, MailClass.RECOMMENDATION, MailClass.MARKETING)
+        ],
+        help_text=_("Security, price and breaking changes go to the sign-in address, whatever anybody declined."),
+    )
+    topic = models.CharField(
+        _("topic"),
+        max_length=16,
+        blank=True,
+        choices=[(each.value, each.label) for each in MARKETING_TOPICS],
+        help_text=_("For marketing alone: it goes to those who asked for this topic."),
+    )
+    audience = models.CharField(_("audience"), max_length=16, choices=Audience, default=Audience.EVERYBODY)
+    organisation = models.ForeignKey(
+        "Organisation", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("organisation")
+    )
+    subject_en = models.CharField(_("subject, English"), max_length=150)
+    text_en = models.TextField(_("text, English"), max_length=5000)
+    subject_nl = models.CharField(_("subject, Dutch"), max_length=150)
+    text_nl = models.TextField(_("text, Dutch"), max_length=5000)
+    status = models.CharField(max_length=10, choices=states.NoticeStatus, default=states.NoticeStatus.DRAFT)
+    created_by = models.ForeignKey(User, models.PROTECT, related_name="+", editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    sent_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", editable=False)
+    sent_at = models.DateTimeField(_("sent"), null=True, editable=False)
+    number_of_people = models.PositiveIntegerField(_("people"), null=True, editable=False)
+
+    TRANSITIONS = states.NOTICE
+
+    class Meta:
+        verbose_name = _("service notice")
+        verbose_name_plural = _("service notices")
+        ordering = ["-pk"]
+        triggers = [only_along(states.NOTICE, "notice_status_edges")]
+
+    def __str__(self) -> str:
+        return self.subject_en
 
 
 @tracked()

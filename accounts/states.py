@@ -44,3 +44,17 @@ INVITATION: Transitions = {
     ("pending", "accepted"): "invitation.accepted",
     ("pending", "revoked"): "invitation.revoked",
 }
+
+
+class NoticeStatus(Status):
+    DRAFT = "draft", _("Draft")
+    SENDING = "sending", _("Being handed out")
+    SENT = "sent", _("Sent")
+
+    __tones__ = {"draft": "neutral", "sending": "info", "sent": "ok"}
+
+
+NOTICE: Transitions = {
+    ("draft", "sending"): "notice.released",
+    ("sending", "sent"): "notice.sent",
+}

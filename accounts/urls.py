@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from accounts import views
+from accounts import contact_views, security_views, views
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/", views.scopes, name="scopes"),
@@ -25,6 +25,21 @@ urlpatterns: list[URLPattern] = [
         views.account_invitation_removal,
         name="account_invitation_removal",
     ),
+    path("contact-information/", contact_views.contact_information, name="contact_information"),
+    path("contact-information/code/", contact_views.contact_code, name="contact_code"),
+    path("contact-information/removal/", contact_views.contact_removal, name="contact_removal"),
+    path("contact-information/confirmation/", contact_views.contact_confirmation, name="contact_confirmation"),
+    path("contact-information/later/", contact_views.contact_later, name="contact_later"),
+    path("contact-information/link/answer/", contact_views.contact_link_answer, name="contact_link_answer"),
+    path("contact-information/link/<str:token>/", contact_views.contact_link, name="contact_link"),
+    path("communication-preferences/", contact_views.communication_preferences, name="communication_preferences"),
+    path("communication-preferences/by-mail/", contact_views.topics_ask, name="topics_ask"),
+    path("communication-preferences/by-link/", contact_views.topics_by_link, name="topics_by_link"),
+    path("communication-preferences/by-link/<str:token>/", contact_views.topics_link, name="topics_link"),
+    path("security-info/", security_views.security_info, name="security_info"),
+    path("security-info/<str:kind>/", security_views.recovery_new, name="recovery_new"),
+    path("security-info/<str:kind>/code/", security_views.recovery_code, name="recovery_code"),
+    path("security-info/<str:kind>/removal/", security_views.recovery_removal, name="recovery_removal"),
     path("invitations/answer/", views.invitation_answer, name="invitation_answer"),
     path("invitations/<str:token>/", views.invitation, name="invitation"),
 ]

@@ -9,6 +9,8 @@ from django.utils.functional import cached_property
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from accounts.contact_views import LATER_KEY
+from accounts.services.contact import wants_confirming
 from billing_portal.forms import OWN_NAMES
 from billing_portal.navigation import Group, Item, account_menu, address, side
 from core import policy
@@ -100,6 +102,13 @@ class Shell:
     @property
     def account_menu(self) -> Iterable[Item]:
         return account_menu()
+
+    @property
+    def asks_for_contact(self) -> bool:
+        """Whether it is time to ask if the contact address is still right (S0-11b)."""
+        person = self.request.user
+        is_asked = self.request.method == "GET" and not self.request.session.get(LATER_KEY)
+        return bool(is_asked and person.is_authenticated and wants_confirming(person))
 
     @property
     def alerts(self) -> int | None:

@@ -75,13 +75,23 @@ WITHOUT_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
             Entry("layers", _("Billing scopes"), "scopes"),
         ),
     ),
-    (_("Yourself"), (Entry("sliders", _("Preferences"), "preferences"),)),
+    (
+        _("Yourself"),
+        (
+            Entry("mail", _("My contact information"), "contact_information"),
+            Entry("key", _("Security info"), "security_info"),
+            Entry("bell", _("Communication preferences"), "communication_preferences"),
+            Entry("sliders", _("Preferences"), "preferences"),
+        ),
+    ),
     ("", (Entry("help", _("Help + support"), "help"),)),
 )
 
 ACCOUNT_MENU: tuple[Entry, ...] = (
+    Entry("mail", _("My contact information"), "contact_information"),
+    Entry("key", _("Security info"), "security_info"),
+    Entry("bell", _("Communication preferences"), "communication_preferences"),
     Entry("sliders", _("Preferences"), "preferences"),
-    Entry("key", _("Change password"), "account_change_password"),
     Entry("layers", _("Switch scope"), "scopes"),
 )
 

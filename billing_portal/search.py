@@ -24,6 +24,9 @@ ALIASES = {
     "home": ("Cost Management + Billing", "Kostenbeheer en facturering"),
     "account_properties": ("Billing address", "Factuuradres", "Sold-to", "Afnemer"),
     "account_access": ("IAM", "Roles", "Rollen", "Permissions", "Machtigingen"),
+    "contact_information": ("Contact email", "Contact-e-mailadres", "E-mail"),
+    "security_info": ("Password", "Wachtwoord", "Alternate email", "Alternatief e-mailadres", "Phone", "Telefoon"),
+    "communication_preferences": ("Marketing", "Newsletters", "Nieuwsbrieven"),
     "payment_methods": ("Cards", "Kaarten", "Credit card", "Creditcard"),
 }
 

@@ -256,6 +256,18 @@ EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="billing@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
+# Text messages: console: or the https:// address of a carrier; core/sms.py says how it is called. A class of another
+# kind is named by SMS_CARRIER. Without either nobody gets a text message.
+SMS_URL = env.str("SMS_URL", default="")
+SMS_CARRIER = env.str("SMS_CARRIER", default="")
+if DEMO and not SMS_URL and not SMS_CARRIER:
+    SMS_CARRIER = "billing_portal.demo.mail.DemoCarrier"
+SMS_TIMEOUT = 20
+# Where numbers may be (ISO 3166), and how many messages may go out in a day: a carrier costs money (T23).
+EUROPE = "AT,BE,BG,CH,CY,CZ,DE,DK,EE,ES,FI,FR,GB,GR,HR,HU,IE,IS,IT,LI,LT,LU,LV,MT,NL,NO,PL,PT,RO,SE,SI,SK"
+SMS_COUNTRIES = env.list("SMS_COUNTRIES", default=[*EUROPE.split(","), "CA", "US"])
+SMS_PER_DAY = env.int("SMS_PER_DAY", default=500)
+
 # --- Work in the background ---------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")

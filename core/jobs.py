@@ -11,7 +11,7 @@ The row is the queue (architecture §11). A job is a function of one row id, and
     @clock("daily", at=time(6))              # once per slot; gets the slot's moment, in UTC
     def remind_of_due_invoices(slot): ...
 
-They stand in `<app>/jobs.py` or `<app>/mail.py`. A job does one thing and changes its row so that it
+They stand in `<app>/jobs.py`, `<app>/mail.py` or `<app>/sms.py`. A job does one thing and changes its row so that it
 is no longer due; it runs outside any transaction, may run twice, and looks at the row again before it
 acts. `manage.py work` and Celery run the same registry, also side by side.
 
@@ -155,7 +155,7 @@ def clock(
 
 def registry() -> dict[str, Job]:
     """Every job of every app by its name."""
-    autodiscover_modules("jobs", "mail")
+    autodiscover_modules("jobs", "mail", "sms")
     return _jobs
 
 
@@ -386,7 +386,7 @@ def _add(new: Job) -> None:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    package = function.__module__.removesuffix(".jobs").removesuffix(".mail")
+    package = function.__module__.removesuffix(".jobs").removesuffix(".mail").removesuffix(".sms")
     return f"{package}.{function.__name__}"
 
 

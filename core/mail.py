@@ -11,6 +11,7 @@ dot, or a worker that dies while sending, leaves a doubt: such a mail is repeate
 
 import logging
 import smtplib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -71,15 +72,16 @@ def send_messages(row_ids: list[int]) -> None:
         for message in (messages[row_id] for row_id in row_ids if row_id in messages):
             if stopping():
                 return
-            with Boundary(partial(_set_aside, message, line)):
+            with Boundary(partial(set_aside, message, line)):
                 send_message(message, line)
 
 
-def send_message(message: Message, line: "Line") -> None:
-    """Send this mail unless it is no longer wanted, and record the outcome."""
+def send_message(message: Message, line: Any, write: Callable[[Message], Any] | None = None) -> None:
+    """Send this message unless it is no longer wanted, and record the outcome. Text messages come with a line and a
+    writer of their own (`core.sms`)."""
     outcome = _outcome_without_sending(message)
     if outcome is None:
-        mail = write_mail(message)
+        mail = (write or write_mail)(message)
         outcome = line.trouble_opening()
     if outcome is None:
         try:
@@ -135,7 +137,7 @@ def _outcome_without_sending(message: Message) -> Outcome | None:
     return None
 
 
-def _set_aside(message: Message, line: "Line", error: Exception) -> None:
+def set_aside(message: Message, line: Any, error: Exception) -> None:
     """A mail that cannot be written is a bug, and tried again: a corrected template may be on its way."""
     if isinstance(error, Error):
         raise error

@@ -9,6 +9,7 @@
 The template is a folder `templates/emails/<template>/` with `subject.txt`, `body.txt` and `body.html`.
 """
 
+import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -25,11 +26,21 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.errors import Refused
-from core.mail_classes import MAIL_RULES, MailClass
-from core.models import Message, MessageAttempt
+from core.mail_classes import MAIL_RULES, MailClass, Suppressible
+from core.models import Channel, Message, MessageAttempt
 from core.states import move
 
-__all__ = ["MAIL_RULES", "Attachment", "MailClass", "Verdict", "queue_message", "recheck", "requeue_message"]
+__all__ = [
+    "MAIL_RULES",
+    "Attachment",
+    "MailClass",
+    "Verdict",
+    "ask_before_sending",
+    "queue_message",
+    "queue_text_message",
+    "recheck",
+    "requeue_message",
+]
 
 
 @dataclass(frozen=True)
@@ -63,10 +74,67 @@ def queue_message(
 
     Refuses an address that is none or that holds control characters (T39).
     """
-    address = _checked_address(to)
+    return _queue(
+        to=_checked_address(to),
+        channel=Channel.EMAIL,
+        template=template,
+        mail_class=mail_class,
+        language=language,
+        context=context,
+        secret_context=secret_context,
+        attachments=attachments,
+        reference=reference,
+        key=key,
+        expires_at=expires_at,
+    )
+
+
+def queue_text_message(
+    *,
+    to: str,
+    template: str,
+    mail_class: MailClass,
+    language: str,
+    context: Mapping[str, Any],
+    secret_context: Mapping[str, Any] | None = None,
+    reference: str = "",
+    expires_at: datetime | None = None,
+) -> Message:
+    """Write one text message (SMS) into the outbox, in the caller's transaction. `to` is a number as E.164, and the
+    template one file, `templates/text_messages/<template>.txt`. Refuses what is no such number."""
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", to):
+        raise Refused(_("This is no phone number that a text message can be sent to."), "not_a_number")
+    return _queue(
+        to=to,
+        channel=Channel.SMS,
+        template=template,
+        mail_class=mail_class,
+        language=language,
+        context=context,
+        secret_context=secret_context,
+        reference=reference,
+        expires_at=expires_at,
+    )
+
+
+def _queue(
+    *,
+    to: str,
+    channel: Channel,
+    template: str,
+    mail_class: MailClass,
+    language: str,
+    context: Mapping[str, Any],
+    secret_context: Mapping[str, Any] | None = None,
+    attachments: Sequence[Attachment] = (),
+    reference: str = "",
+    key: str | None = None,
+    expires_at: datetime | None = None,
+) -> Message:
     now = timezone.now()
     values = {
-        "recipient": address,
+        "recipient": to,
+        "channel": channel,
         "template": template,
         "mail_class": MailClass(mail_class),
         "language": language,
@@ -124,8 +192,22 @@ def recheck(mail_class: MailClass) -> Callable[[Recheck], Recheck]:
     return register
 
 
+Declined = Callable[[Message], bool]
+_declined: list[Declined] = []
+
+
+def ask_before_sending(function: Declined) -> Declined:
+    """Register the function that knows whether the recipient of a mail said no to mail of its kind. It is asked
+    about classes that each person decides on, and about no other."""
+    _declined.append(function)
+    return function
+
+
 def verdict_on(message: Message) -> Verdict:
-    """What the recheck of its class says; a class without one is sent."""
+    """What the recipient's choices and the recheck of its class say; a class without one is sent."""
+    by_person = MAIL_RULES[MailClass(message.mail_class)].suppressible == Suppressible.BY_PERSON
+    if by_person and any(declined(message) for declined in _declined):
+        return Verdict.SUPPRESS
     look = _rechecks.get(MailClass(message.mail_class))
     return look(message) if look else Verdict.SEND
 

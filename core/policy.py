@@ -51,6 +51,18 @@ class Role(models.TextChoices):
 ACCOUNT_ROLES = (Role.ACCOUNT_OWNER, Role.ACCOUNT_CONTRIBUTOR, Role.ACCOUNT_READER)
 PROFILE_ROLES = (Role.PROFILE_OWNER, Role.PROFILE_CONTRIBUTOR, Role.INVOICE_MANAGER, Role.PROFILE_READER)
 
+# Who holds one of these can give rights away or keeps the people: a second factor and recovery data are demanded
+# (ASVS 6.3.3), and a password is not reset by mail alone (§3.9). The vendor's staff counts among them.
+PRIVILEGED_ROLES = frozenset(
+    {
+        Role.ACCOUNT_OWNER,
+        Role.PROFILE_OWNER,
+        Role.ACCOUNT_ADMINISTRATOR,
+        Role.USER_ADMINISTRATOR,
+        Role.ORGANISATION_ADMINISTRATOR,
+    }
+)
+
 # What an account role is called on a profile below it (inheritance, domain §2.1).
 INHERITED_AS = {
     Role.ACCOUNT_OWNER: Role.PROFILE_OWNER,
@@ -297,6 +309,11 @@ def _rows(source: RoleSource, user: Any, day: date) -> models.QuerySet:
     return source.active(user, day).values_list(
         Value(source.scope, output_field=models.CharField()), f"{source.scope}_id", parent, "role"
     )
+
+
+def is_privileged(user: Any, book: RoleBook | None = None) -> bool:
+    """Whether the person is staff, or holds one of `PRIVILEGED_ROLES` anywhere today."""
+    return bool(user.is_staff or (book or read_roles(user)).all_roles() & PRIVILEGED_ROLES)
 
 
 def role_book(user: Any) -> RoleBook:

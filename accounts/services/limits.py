@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -35,7 +36,15 @@ RESET_PER_PERSON = Limit("reset of a person", 3, timedelta(hours=1))
 RESET_PER_ADDRESS = Limit("reset from an address", 50, timedelta(hours=1))
 INVITATIONS_PER_ACCOUNT = Limit("invitation to an account", 20, timedelta(hours=1))
 
-LONGEST = timedelta(hours=1)
+CODES_PER_PERSON = Limit("codes of a person", 6, timedelta(hours=1))
+CODES_PER_MAILBOX = Limit("codes to a mailbox", 5, timedelta(hours=1))
+TEXTS_PER_NUMBER = Limit("text messages to a number", 3, timedelta(hours=1))
+TEXTS_PER_NUMBER_A_DAY = Limit("text messages to a number in a day", 10, timedelta(days=1))
+TEXTS_IN_ALL = Limit("text messages in all", settings.SMS_PER_DAY, timedelta(days=1))
+TOPICS_PER_PERSON = Limit("link to the preferences of a person", 3, timedelta(hours=1))
+TOPICS_PER_ADDRESS = Limit("link to preferences from an address", 50, timedelta(hours=1))
+
+LONGEST = timedelta(days=1)
 
 
 def count(limit: Limit, subject: Any) -> list[int]:
@@ -79,7 +88,9 @@ def _lock(key: str) -> None:
 
 def _too_many(limit: Limit) -> Refused:
     minutes = int(limit.within.total_seconds() // 60)
-    if minutes >= 60:
+    if minutes >= 24 * 60:
+        wait = _("a day")
+    elif minutes >= 60:
         wait = _("an hour")
     else:
         wait = ngettext("%(minutes)d minute", "%(minutes)d minutes", minutes) % {"minutes": minutes}

@@ -20,26 +20,37 @@ def mail_person(
     template: str,
     mail_class: MailClass,
     context: Mapping[str, Any],
+    secret_context: Mapping[str, Any] | None = None,
     reference: str = "",
     key: str | None = None,
 ) -> None:
-    """Queue one mail to a person, in the person's language, to the address that the class asks for (§3.9).
-
-    What goes to the sign-in address goes to a contact address as well (S0-4).
-    """
-    addresses = [person.billing_email]
-    if MAIL_RULES[mail_class].address == MailAddress.SIGN_IN:
-        addresses = list(dict.fromkeys([person.email, person.billing_email]))
-    for address in addresses:
+    """Queue one mail to a person, in the person's language, to the address that the class asks for (§3.9)."""
+    for address in addresses_of(person, MAIL_RULES[mail_class].address):
         queue_message(
             to=address,
             template=template,
             mail_class=mail_class,
             language=person.language,
             context={"person": str(person), **context},
+            secret_context=secret_context,
             reference=reference,
             key=f"{key}:{address}" if key else None,
         )
+
+
+def addresses_of(person: User, which: MailAddress) -> list[str]:
+    """Where mail of that sort reaches the person: the one place that chooses among a person's addresses (P27).
+
+    What goes to the sign-in address goes to a contact address as well (S0-4). Who has no alternate address is
+    reached at the sign-in address.
+    """
+    match which:
+        case MailAddress.SIGN_IN:
+            return list(dict.fromkeys([person.email, person.billing_email]))
+        case MailAddress.ALTERNATE:
+            return [person.alternate_email or person.email]
+        case _:
+            return [person.billing_email]
 
 
 def mail_people(people: Iterable[User], **mail: Any) -> None:

@@ -4,6 +4,7 @@ from datetime import date
 
 from django import template
 
+from accounts.security import SECURITY_EVENTS
 from core.policy import Role
 
 register = template.Library()
@@ -13,6 +14,12 @@ register = template.Library()
 def role_name(role: str) -> str:
     """The name of a role in the language of the page or mail: "Billing account owner"."""
     return str(Role(role).label)
+
+
+@register.filter
+def security_event(what: str) -> str:
+    """What happened to somebody's way in, as a sentence."""
+    return str(SECURITY_EVENTS[what])
 
 
 @register.simple_tag

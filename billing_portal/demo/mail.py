@@ -1,11 +1,13 @@
-"""Where the mail of a demo goes: into the viewer, not to anybody."""
+"""Where the mail and the text messages of a demo go: into the viewer, not to anybody."""
 
 from collections.abc import Sequence
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.translation import gettext as _
 
 from billing_portal.demo.models import DemoMail
+from core.mail import Outcome, Status
 
 
 class DemoBackend(BaseEmailBackend):
@@ -23,6 +25,14 @@ class DemoBackend(BaseEmailBackend):
                 attachments=[_name(attachment) for attachment in message.attachments],
             )
         return len(email_messages)
+
+
+class DemoCarrier:
+    """Keeps every text message beside the mails."""
+
+    def send(self, to: str, text: str, reference: str) -> Outcome:
+        DemoMail.objects.create(recipient=to, subject=_("Text message"), text=text, html="", attachments=[])
+        return Outcome(Status.ACCEPTED)
 
 
 def _name(attachment: object) -> str:

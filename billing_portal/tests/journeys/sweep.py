@@ -8,7 +8,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AccountRole, Invitation, User
+from accounts.models import AccountRole, Invitation, Proof, User
 from accounts.services import digest
 from accounts.tests.factories import (
     AccountRoleFactory,
@@ -67,8 +67,9 @@ def make_pages() -> Pages:
     _invoice_pages(pages, profile, today)
     _online_pages(pages, organisation)
     _empty_pages(pages)
-    for name in ("home", "help", "preferences", "scopes"):
+    for name in ("home", "help", "preferences", "scopes", "contact_information", "communication_preferences"):
         pages.add("owner", name)
+    _security_pages(pages, owner)
     for query in ("", "?q=op", "?q=nothingofthekind"):
         pages.add("owner", "search", query=query)
     pages.add("nobody", "document_check")
@@ -82,6 +83,31 @@ def _checked(profile: BillingProfile) -> str:
     invoice = Invoice.objects.filter(profile=profile).earliest("pk")
     Document.objects.filter(invoice=invoice, kind="pdf").update(check_code=check_code(invoice.code))
     return check_code(invoice.code)
+
+
+def _security_pages(pages: Pages, owner: User) -> None:
+    """Security info: with everything, with a code that waits, and with nothing yet."""
+    now = timezone.now()
+    recovery = {"alternate_email": "marieke@private.example", "phone": "+31612345678"}
+    User.objects.filter(pk=owner.pk).update(
+        **recovery,
+        alternate_email_verified_at=now,
+        phone_verified_at=now,
+        contact_email="post@alfa.example",
+        contact_email_verified_at=now - timedelta(days=100),
+    )
+    for kind, value in (("contact_email", "new@alfa.example"), ("alternate_email", f"marieke@{LONG[:60]}.example")):
+        Proof.objects.create(
+            user=owner, kind=kind, value=value, code_digest="0" * 64, expires_at=now + timedelta(minutes=10)
+        )
+    for actor in ("owner", "nobody"):
+        pages.add(actor, "security_info")
+        pages.add(actor, "contact_information")
+    pages.add("owner", "contact_code")
+    for kind in recovery:
+        pages.add("owner", "recovery_new", kind)
+        pages.add("owner", "recovery_removal", kind)
+    pages.add("owner", "recovery_code", "alternate_email")
 
 
 def _people(pages: Pages, account: Any, profile: BillingProfile, owner: User) -> None:

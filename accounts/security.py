@@ -1,0 +1,12 @@
+"""The words for what happened to a person's way in: said in mails, in the language of the reader."""
+
+from django.utils.translation import gettext_lazy as _
+
+SECURITY_EVENTS = {
+    "contact_email_changed": _("Your contact e-mail was changed."),
+    "contact_email_removed": _("Your contact e-mail was removed. Mail goes to the address you sign in with."),
+    "alternate_email_changed": _("Your alternate e-mail was changed."),
+    "alternate_email_removed": _("Your alternate e-mail was removed."),
+    "phone_changed": _("Your mobile phone was changed."),
+    "phone_removed": _("Your mobile phone was removed."),
+}

@@ -1,0 +1,68 @@
+"""What a person wants to read: topics that may be declined, and the link that opens them without a sign-in (S0-11c)."""
+
+from collections.abc import Collection
+
+from django.core import signing
+from django.db import transaction
+from django.urls import reverse
+
+from accounts.models import MARKETING_TOPICS, Topic, TopicChoice, User
+from core.history import acting
+from core.messages import MailClass
+from core.models import Message
+
+LINK_DAYS = 30
+SALT = "accounts.topics"
+TOPIC_OF = {
+    MailClass.RECEIPT: Topic.RECEIPTS,
+    MailClass.CREDIT_EXPIRING: Topic.CREDITS,
+    MailClass.RECOMMENDATION: Topic.RECOMMENDATIONS,
+}
+
+
+def wanted_topics(person: User) -> set[Topic]:
+    """The topics that the person gets mail about. Marketing is off until somebody asks for it."""
+    wanted = set(Topic) - set(MARKETING_TOPICS)
+    for topic, is_wanted in TopicChoice.objects.filter(user=person).values_list("topic", "is_wanted"):
+        (wanted.add if is_wanted else wanted.discard)(Topic(topic))
+    return wanted
+
+
+@transaction.atomic
+def choose_topics(person: User, wanted: Collection[str]) -> None:
+    """Keep these topics and decline all others. Mandatory service mail knows no topic and goes on."""
+    now = wanted_topics(person)
+    with acting(person, "topics.chosen"):
+        for topic in Topic:
+            if (topic in wanted) != (topic in now):
+                TopicChoice.objects.update_or_create(user=person, topic=topic, defaults={"is_wanted": topic in wanted})
+
+
+def is_declined(message: Message) -> bool:
+    """Whether everybody whom this mail reaches said no to its topic (looked up just before it is sent)."""
+    mail_class = MailClass(message.mail_class)
+    if mail_class == MailClass.MARKETING:
+        asked_for = TopicChoice.objects.filter(
+            user=message.context.get("person_id"), topic=message.context.get("topic"), is_wanted=True
+        )
+        return "person_id" in message.context and not asked_for.exists()
+    people = User.objects.filter(email__iexact=message.recipient) | User.objects.filter(
+        contact_email__iexact=message.recipient
+    )
+    topic = TOPIC_OF[mail_class]
+    said_no = people.filter(topic_choices__topic=topic, topic_choices__is_wanted=False)
+    return said_no.exists() and not people.exclude(pk__in=said_no).exists()
+
+
+def topics_link(person: User) -> str:
+    """The path that opens this person's topics, and nothing else, for thirty days."""
+    return reverse("topics_link", args=[signing.dumps({"person": person.pk, "for": person.email}, salt=SALT)])
+
+
+def person_of_link(token: str, *, is_old_one_fine: bool = False) -> User | None:
+    """Whose topics a link opens; None where it was made up, has expired, or its person is gone."""
+    try:
+        said = signing.loads(token, salt=SALT, max_age=None if is_old_one_fine else LINK_DAYS * 24 * 60 * 60)
+    except signing.BadSignature:
+        return None
+    return User.objects.filter(pk=said["person"], email=said["for"], is_active=True).first()
