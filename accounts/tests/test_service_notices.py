@@ -9,7 +9,7 @@ from accounts.services import topics
 from accounts.services.service_notices import hand_out_notice, send_notice
 from accounts.tests.factories import BillingAccountFactory, OrganisationMemberFactory, UserFactory
 from core.errors import Refused
-from core.jobs import run_due
+from core.jobs import registry, run_due
 from core.mail import write_mail
 from core.messages import MailClass, Verdict, verdict_on
 from core.models import Message
@@ -103,6 +103,7 @@ def test_S0_11c_marketing_goes_to_those_who_asked_and_stops_when_they_decline(st
     assert "/communication-preferences/by-link/" in write_mail(mail).body
 
     topics.choose_topics(wants, [])
+    registry()
 
     assert verdict_on(mail) == Verdict.SUPPRESS
 

@@ -175,7 +175,15 @@ def test_an_online_services_account_shows_no_profiles():
 @GALLERY
 def test_without_an_account_only_what_needs_none():
     shown = links(navigation.side(Somebody(RoleBook()), None, "/", {}))
-    assert shown == ["Home", "Billing scopes", "Preferences", "Help + support"]
+    assert shown == [
+        "Home",
+        "Billing scopes",
+        "My contact information",
+        "Security info",
+        "Communication preferences",
+        "Preferences",
+        "Help + support",
+    ]
 
 
 @GALLERY
