@@ -100,6 +100,16 @@ class Shell:
         return side(self.request.user, self.account, self.request.path, counts)
 
     @property
+    def navigation_key(self) -> str:
+        """Everything that the drawn navigation depends on: equal keys, equal HTML."""
+        return repr((self.language, str(self.account), self.role_label, self.name, self.navigation))
+
+    @property
+    def topbar_key(self) -> str:
+        """The same of the bar at the top, but for the menu of the person, which holds a token."""
+        return repr((self.language, self.name, self.query, self.alerts))
+
+    @property
     def account_menu(self) -> Iterable[Item]:
         return account_menu()
 

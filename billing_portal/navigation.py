@@ -31,7 +31,7 @@ class Item:
     """An entry as it is drawn. `current` is "page" on that page itself, "true" on a page below it."""
 
     icon: str
-    label: str | Promise
+    label: str
     href: str
     current: str = ""
     count: int = 0
@@ -39,7 +39,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Group:
-    label: str | Promise
+    label: str
     items: tuple[Item, ...]
 
 
@@ -105,12 +105,12 @@ def side(user: Any, account: Any, path: str, counts: Mapping[str, int]) -> list[
     for label, entries in IN_ACCOUNT if account else WITHOUT_ACCOUNT:
         shown = [entry for entry in entries if _is_shown(entry, user, account)]
         if shown:
-            groups.append(Group(label, tuple(_items(shown, account, path, counts))))
+            groups.append(Group(str(label), tuple(_items(shown, account, path, counts))))
     return groups
 
 
 def account_menu() -> list[Item]:
-    return [Item(entry.icon, entry.label, href) for entry in ACCOUNT_MENU if (href := address(entry.route))]
+    return [Item(entry.icon, str(entry.label), href) for entry in ACCOUNT_MENU if (href := address(entry.route))]
 
 
 def address(route: str, account: Any = None) -> str:
@@ -133,7 +133,7 @@ def _items(entries: Iterable[Entry], account: Any, path: str, counts: Mapping[st
     for entry in entries:
         href = address(entry.route, account if entry.action else None)
         if href:
-            yield Item(entry.icon, entry.label, href, _current(entry, href, path), counts.get(entry.route, 0))
+            yield Item(entry.icon, str(entry.label), href, _current(entry, href, path), counts.get(entry.route, 0))
 
 
 def _current(entry: Entry, href: str, path: str) -> str:

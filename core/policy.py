@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from functools import wraps
+from functools import cache, wraps
+from types import SimpleNamespace
 from typing import Any, Self
 
 from django.contrib.auth.decorators import login_required
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Q, Value
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
@@ -264,6 +265,7 @@ _SOURCES: dict[str, RoleSource] = {}
 def register_roles(scope: str, model: type[models.Model]) -> None:
     """Tell the policy where roles of that scope are stored. Called once per app, when it is ready."""
     _SOURCES[scope] = RoleSource(scope, model)
+    _reading_roles.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -295,18 +297,31 @@ def read_roles(user: Any, on: date | None = None) -> RoleBook:
     book = RoleBook()
     if not (user.is_authenticated and user.is_active and _SOURCES):
         return book
-    day = on or timezone.localdate()
-    parts = [_rows(source, user, day) for source in _SOURCES.values()]
-    for scope, pk, parent, role in parts[0].union(*parts[1:], all=True):
-        getattr(book, f"{scope}s").setdefault(pk, set()).add(Role(role))
-        if scope == "profile":
-            book.account_of_profile[pk] = parent
+    statement, values = _reading_roles()
+    given = {_ANYBODY.pk: user.pk, _ANY_DAY: on or timezone.localdate()}
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [given.get(value, value) for value in values])
+        for scope, pk, parent, role in cursor:
+            getattr(book, f"{scope}s").setdefault(pk, set()).add(Role(role))
+            if scope == "profile":
+                book.account_of_profile[pk] = parent
     return book
 
 
-def _rows(source: RoleSource, user: Any, day: date) -> models.QuerySet:
+_ANYBODY, _ANY_DAY = SimpleNamespace(pk=-1), date.min
+
+
+@cache
+def _reading_roles() -> tuple[str, tuple[Any, ...]]:
+    """The statement that reads all roles of somebody on a day, and its values with _ANYBODY's key and _ANY_DAY in
+    them. Every page runs it, and putting it together takes longer than running it."""
+    parts = [_rows(source) for source in _SOURCES.values()]
+    return parts[0].union(*parts[1:], all=True).query.sql_with_params()
+
+
+def _rows(source: RoleSource) -> models.QuerySet:
     parent = F("profile__account_id") if source.scope == "profile" else F(f"{source.scope}_id")
-    return source.active(user, day).values_list(
+    return source.active(_ANYBODY, _ANY_DAY).values_list(
         Value(source.scope, output_field=models.CharField()), f"{source.scope}_id", parent, "role"
     )
 

@@ -4,7 +4,7 @@ Documents and pages both print them through here; whole amounts are `core.templa
 """
 
 from decimal import ROUND_HALF_UP, Context, Decimal
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale
 from babel.numbers import NumberPattern, format_decimal, get_currency_symbol, parse_pattern
@@ -39,8 +39,12 @@ def percentage(value: Decimal) -> str:
 
 
 def _decimal(value: Decimal, *, least: int) -> str:
+    return _printed(value, least, _language())
+
+
+@lru_cache(maxsize=4000)
+def _printed(value: Decimal, least: int, language: str) -> str:
     shown = value.quantize(_SMALLEST, context=_EXACT)
-    language = _language()
     return format_decimal(shown, format=_pattern(least), locale=_locale(language))
 
 

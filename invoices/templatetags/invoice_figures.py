@@ -5,11 +5,12 @@ from datetime import date
 from decimal import Decimal
 
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from core.money import Money
-from core.templatetags.ui import chip, money, status_chip
+from core.templatetags.ui import chip, day, days_away, money, status_chip
 from invoices.documents import figures
 from invoices.models import Invoice, InvoiceKind, VatGroup
 
@@ -28,10 +29,23 @@ def invoice_status(invoice: Invoice, on: date, processing: Container[int] = ()) 
     return status_chip(invoice)
 
 
+@register.simple_tag
+def due_day(invoice: Invoice, on: date) -> str:
+    """The day an invoice is due, and while it is open how far away that is; a dash for a credit note."""
+    if invoice.kind != InvoiceKind.INVOICE:
+        return "—"
+    if invoice.status != "due":
+        return day(invoice.due_date)
+    tone = " danger-text" if invoice.due_date < on else ""
+    return format_html(
+        '{} <span class="sub{}">{}</span>', day(invoice.due_date), tone, days_away(days_until(invoice.due_date, on))
+    )
+
+
 @register.filter
-def days_until(day: date, on: date) -> int:
+def days_until(due: date, on: date) -> int:
     """How many days lie between: negative where the day is past."""
-    return (day - on).days
+    return (due - on).days
 
 
 @register.filter

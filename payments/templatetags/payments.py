@@ -5,17 +5,21 @@
 {% open_attempt invoice as processing %}          the ids of invoices with an attempt that is not over:
 {% decline_advice %}                              every reason for a decline and what helps, for the help page
 {% open_attempts invoices as processing %}        for {% invoice_status invoice today processing %}
+{% pay_now invoice processing %}                  the link of a row of a list
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from django import template
 from django.db.models import F
 from django.template.context import Context
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from core.money import Money
 from core.policy import Action, may
+from core.templatetags.ui import link_button
 from invoices.models import Invoice
 from payments.declines import DECLINES, Decline, explain
 from payments.models import Allocation, Payment
@@ -29,13 +33,24 @@ SHOWN = 20
 @register.simple_tag
 def open_attempts(invoices: Iterable[Invoice]) -> set[int]:
     """Which of these an attempt holds whose outcome is open."""
-    held = Allocation.objects.filter(invoice__in=list(invoices), status=AllocationStatus.HELD)
+    due = [invoice.pk for invoice in invoices if invoice.status == "due"]
+    held = Allocation.objects.filter(invoice_id__in=due, status=AllocationStatus.HELD)
     return set(held.values_list("invoice_id", flat=True))
 
 
 @register.simple_tag
 def open_attempt(invoice: Invoice) -> set[int]:
     return {invoice.pk} if _under_way(invoice) else set()
+
+
+@register.simple_tag(takes_context=True)
+def pay_now(context: Context, invoice: Invoice, processing: Container[int]) -> str:
+    """The link of a row of a list; nothing where there is nothing to pay, or somebody else has to (P2)."""
+    is_payable = invoice.status == "due" and invoice.kind == "invoice" and invoice.pk not in processing
+    if not is_payable or not may(context["user"], Action.INVOICE_PAY, invoice):
+        return ""
+    name = _("Pay %(number)s now") % {"number": invoice.number}
+    return link_button(_("Pay now"), reverse("invoice_payment", args=[invoice.code]), size="sm", name=name)
 
 
 @register.inclusion_tag("payments/_payment_panel.html", takes_context=True)
