@@ -32,7 +32,7 @@ def invoice_status(invoice: Invoice, on: date, processing: Container[int] = ()) 
 @register.simple_tag
 def due_day(invoice: Invoice, on: date) -> str:
     """The day an invoice is due, and while it is open how far away that is; a dash for a credit note."""
-    if invoice.kind != InvoiceKind.INVOICE:
+    if invoice.kind != InvoiceKind.INVOICE or invoice.due_date is None:
         return "—"
     if invoice.status != "due":
         return day(invoice.due_date)
