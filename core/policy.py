@@ -105,6 +105,7 @@ class Action(StrEnum):
     PROFILE_EDIT_BILL_TO = "profile:edit_bill_to"
     PROFILE_EDIT_SHIP_TO = "profile:edit_ship_to"
     PROFILE_EDIT_PO_NUMBER = "profile:edit_po_number"
+    PROFILE_EDIT_INVOICE_DAY = "profile:edit_invoice_day"
     PROFILE_MANAGE_PURCHASE_ORDERS = "profile:manage_purchase_orders"
     PROFILE_EDIT_EMAIL_PREFERENCE = "profile:edit_email_preference"
     PROFILE_EDIT_RECIPIENTS = "profile:edit_recipients"
@@ -177,6 +178,7 @@ profile:rename                    x   x   .   x   x   .   .   .   .   .
 profile:edit_bill_to              x   x   .   x   x   .   .   x   .   .
 profile:edit_ship_to              x   x   .   x   x   .   .   x   .   .
 profile:edit_po_number            x   x   .   x   x   .   .   x   .   .
+profile:edit_invoice_day          x   x   .   x   x   .   .   .   .   .
 profile:manage_purchase_orders    x   x   .   x   x   .   .   .   .   .
 profile:edit_email_preference     x   x   .   x   x   .   .   x   .   .
 profile:edit_recipients           x   x   .   x   x   .   .   x   .   .

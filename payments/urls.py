@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from payments.views import methods, payments, webhooks
+from payments.views import closing, methods, payments, webhooks
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("billing-accounts/<code:code>/payment-methods/", methods.payment_methods, name="payment_methods"),
@@ -18,6 +18,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
         methods.profile_default_method,
         name="profile_default_method",
     ),
+    path(
+        "billing-profiles/<code:code>/payment-methods/unlinking/",
+        closing.profile_method_unlinking,
+        name="profile_method_unlinking",
+    ),
+    path("billing-profiles/<code:code>/closing/", closing.profile_closing, name="profile_closing"),
     path("subscriptions/<code:code>/payment-method/", methods.subscription_method, name="subscription_method"),
     path("subscriptions/<code:code>/payment-method/new/", methods.subscription_card_new, name="subscription_card_new"),
     path("payment-methods/<code:code>/removal/", methods.method_removal, name="method_removal"),

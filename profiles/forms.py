@@ -13,9 +13,9 @@ from django.utils.translation import ngettext
 from accounts.forms import AddressPart
 from accounts.models import BillingAccount, User
 from accounts.services.invitations import person_in_organisation
-from core.forms import ChoiceCardsField, Grid, PortalFormHelper, Section
+from core.forms import ChoiceCardsField, Grid, Note, PortalFormHelper, Section
 from core.policy import PROFILE_ROLES, ROLE_DESCRIPTIONS, Role
-from profiles.models import BillingProfile
+from profiles.models import BillingProfile, MarketplacePolicy
 
 BILL_TO = "bill_to_"
 BILL_TO_TITLE = _("Bill-to: who receives its invoices")
@@ -60,30 +60,90 @@ class ProfileForm(forms.Form):
 
     name = forms.CharField(label=_("Name"), max_length=100)
     po_number = forms.CharField(label=_("PO number"), max_length=50, required=False)
+    coming_po_number = forms.CharField(label=_("Next PO number"), max_length=50, required=False)
+    coming_po_from = forms.DateField(
+        label=_("From"),
+        required=False,
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+        input_formats=["%Y-%m-%d", "%d-%m-%Y"],
+    )
+    invoice_day = forms.IntegerField(
+        label=_("Invoice day"),
+        min_value=1,
+        max_value=28,
+        widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
+        help_text=_("Day of the month, 1 to 28."),
+    )
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
 
-    def __init__(self, data: Mapping[str, Any] | None = None, *, profile: BillingProfile, **kwargs: Any) -> None:
+    SHOWN = ("name", "po_number", "coming_po_number", "coming_po_from", "invoice_day")
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        profile: BillingProfile,
+        may_set_day: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(data, **kwargs)
-        for name in ("name", "po_number", "version"):
+        for name in (*self.SHOWN, "version"):
             self.initial.setdefault(name, getattr(profile, name))
+        self.fields["invoice_day"].disabled = not may_set_day
+        self.fields["coming_po_from"].widget.attrs["min"] = timezone.localdate().isoformat()
         self.bill_to = AddressPart(self, country=profile.account.country.code, address=profile.bill_to, prefix=BILL_TO)
         self.helper = PortalFormHelper(
-            Section(_("Billing profile"), Grid(("name", 4), ("po_number", 2)), "version"),
+            Section(_("Billing profile"), Grid(("name", 4), ("invoice_day", 2)), "version"),
+            Section(
+                _("PO number"),
+                Grid(("po_number", 2), ("coming_po_number", 2), ("coming_po_from", 2)),
+                Note(_("Invoices from that day on carry the next one; empty means none. Issued ones keep theirs.")),
+            ),
             *self.bill_to.layout(title=BILL_TO_TITLE),
         )
 
     def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        if (
+            cleaned.get("coming_po_number")
+            and not cleaned.get("coming_po_from")
+            and "coming_po_from" not in self.errors
+        ):
+            self.add_error("coming_po_from", _("Say from which day the next PO number counts."))
         self.bill_to.clean()
         return self.cleaned_data
 
     def values(self) -> dict[str, Any]:
         """For `update_profile`."""
-        names = ("name", "po_number", "version")
         return {
-            **{name: self.cleaned_data[name] for name in names},
+            **{name: self.cleaned_data[name] for name in (*self.SHOWN, "version")},
             "bill_to": self.bill_to.values(),
             "bill_to_version": self.bill_to.version(),
         }
+
+
+class PoliciesForm(forms.Form):
+    """Which kinds of purchase a profile allows (S2-7)."""
+
+    marketplace_policy = ChoiceCardsField(
+        label=_("Products of other companies"),
+        rows=[
+            (MarketplacePolicy.ALL.value, MarketplacePolicy.ALL.label, _("Whoever may buy with this profile may.")),
+            (MarketplacePolicy.FREE.value, MarketplacePolicy.FREE.label, _("Only what costs nothing.")),
+            (MarketplacePolicy.NONE.value, MarketplacePolicy.NONE.label, _("Only products of the vendor itself.")),
+        ],
+    )
+    allows_reservations = forms.BooleanField(
+        label=_("Reservations allowed"),
+        required=False,
+        help_text=_("A reservation is bought ahead for a long time, and keeps its price."),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, profile: BillingProfile, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        for name in ("marketplace_policy", "allows_reservations"):
+            self.initial.setdefault(name, getattr(profile, name))
+        self.helper = PortalFormHelper("marketplace_policy", "allows_reservations")
 
 
 class EmailPreferenceForm(forms.Form):

@@ -29,6 +29,14 @@ class ProfileKind(models.TextChoices):
     SUBSCRIPTION = "subscription", _("Profile of a subscription")
 
 
+class MarketplacePolicy(models.TextChoices):
+    """Which products of other companies may be bought on a profile (A-over)."""
+
+    ALL = "all", _("All")
+    FREE = "free", _("Only free ones")
+    NONE = "none", _("None")
+
+
 @tracked()
 class BillingProfile(models.Model):
     """One invoice a month, one way to pay it (§3.3). Its currency is the account's and never edited (S2-5a)."""
@@ -41,9 +49,21 @@ class BillingProfile(models.Model):
     status = models.CharField(max_length=16, choices=states.ProfileStatus, default=states.ProfileStatus.ACTIVE)
     bill_to = models.OneToOneField(Address, models.PROTECT, null=True, blank=True, related_name="bill_to_of_profile")
     po_number = models.CharField(_("PO number"), max_length=50, blank=True)
+    # The PO number that follows, and the day from which invoices carry it (S2-5b, P17).
+    coming_po_number = models.CharField(_("next PO number"), max_length=50, blank=True, db_default="")
+    coming_po_from = models.DateField(_("next PO number from"), null=True, blank=True)
     # Two switches (§3.9): opted out means no invoice mail; without the PDF the mail carries a link.
     sends_invoices = models.BooleanField(_("send invoices by e-mail"), default=False)
     attaches_pdf = models.BooleanField(_("attach the PDF"), default=True)
+    # Policies: which kinds of purchase the profile allows (S2-7).
+    marketplace_policy = models.CharField(
+        _("products of other companies"),
+        max_length=4,
+        choices=MarketplacePolicy,
+        db_default="all",
+        default=MarketplacePolicy.ALL,
+    )
+    allows_reservations = models.BooleanField(_("reservations allowed"), default=True, db_default=True)
     invoice_day = models.PositiveSmallIntegerField(_("invoice day"), default=5)
     payment_term_days = models.PositiveSmallIntegerField(_("payment term in days"), default=30)
     time_zone = models.CharField(
@@ -81,6 +101,11 @@ class BillingProfile(models.Model):
                 condition=Q(invoice_day__range=(1, 28)),
                 violation_error_message=_("Choose a day that every month has: 1 to 28."),
             ),
+            models.CheckConstraint(
+                name="coming_po_number_has_a_day",
+                condition=Q(coming_po_number="") | Q(coming_po_from__isnull=False),
+                violation_error_message=_("Say from which day the next PO number counts."),
+            ),
             # What names both a profile and an account points at this pair, so that they belong together (I21).
             models.UniqueConstraint(fields=["id", "account"], name="profile_in_one_account"),
         ]
@@ -101,6 +126,10 @@ class BillingProfile(models.Model):
     def is_shown(self) -> bool:
         """Whether people know it as a profile: not the hidden one of an online-services subscription."""
         return self.kind == ProfileKind.STANDARD
+
+    def po_number_on(self, day: date) -> str:
+        """The PO number that an invoice of that day carries."""
+        return self.coming_po_number if self.coming_po_from and self.coming_po_from <= day else self.po_number
 
     def next_billing_date(self, on: date) -> date:
         """The day on which its next invoice is made, seen from that day: the month before is then billed (S2-13)."""

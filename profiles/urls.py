@@ -17,6 +17,8 @@ urlpatterns = [
     ),
     path(ONE, views.profile, name="profile"),
     path(f"{ONE}edit/", views.profile_edit, name="profile_edit"),
+    path(f"{ONE}policies/", views.profile_policies, name="profile_policies"),
+    path(f"{ONE}policies/edit/", views.profile_policies_edit, name="profile_policies_edit"),
     path(f"{ONE}permissions/", views.profile_permissions, name="profile_permissions"),
     path(f"{ONE}permissions/new/", views.profile_role_new, name="profile_role_new"),
     path(f"{ONE}permissions/<int:role>/removal/", views.profile_role_removal, name="profile_role_removal"),

@@ -19,11 +19,11 @@ from core.policy import Action, PolicyQuerySet, Role, may, read_roles, requires
 from core.spreadsheets import csv_response
 from core.step_up import recently_confirmed
 from profiles.capabilities import all_capabilities
-from profiles.forms import EmailPreferenceForm, NewProfileForm, ProfileForm, RemovalForm, RoleForm
-from profiles.models import BillingProfile, ProfileRole
+from profiles.forms import EmailPreferenceForm, NewProfileForm, PoliciesForm, ProfileForm, RemovalForm, RoleForm
+from profiles.models import BillingProfile, MarketplacePolicy, ProfileRole
 from profiles.people import colleagues_of, count_people, people_on, role_left
 from profiles.recipients import recipients_on
-from profiles.services.profiles import create_profile, set_email_preference, update_profile
+from profiles.services.profiles import create_profile, set_email_preference, set_policies, update_profile
 from profiles.services.roles import assign_profile_role, has_lasting_effective_owner, remove_profile_role
 from profiles.states import ProfileStatus
 
@@ -88,7 +88,8 @@ def profile(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
 @requires(Action.PROFILE_RENAME, BillingProfile)
 def profile_edit(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
     """Change name, PO number and bill-to, from the next invoice on (S2-5b, S0-8a)."""
-    form = ProfileForm(posted(request), profile=profile)
+    may_set_day = may(request.user, Action.PROFILE_EDIT_INVOICE_DAY, profile)
+    form = ProfileForm(posted(request), profile=profile, may_set_day=may_set_day)
     if form.is_valid():
         try:
             changed = update_profile(profile, **form.values(), by=request.user)
@@ -106,6 +107,30 @@ def profile_edit(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
         "next_billing_date": profile.next_billing_date(timezone.localdate()),
     }
     return render(request, "profiles/profile_edit.html", context)
+
+
+@requires(Action.PROFILE_VIEW_POLICIES, BillingProfile)
+def profile_policies(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
+    """Which kinds of purchase the profile allows (S2-7)."""
+    policy = MarketplacePolicy(profile.marketplace_policy)
+    context = {"account": profile.account, "profile": profile, "marketplace": policy}
+    return render(request, "profiles/profile_policies.html", context)
+
+
+@requires(Action.PROFILE_APPLY_POLICIES, BillingProfile)
+def profile_policies_edit(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
+    """Set the policies; the owners get a mail."""
+    form = PoliciesForm(posted(request), profile=profile)
+    if form.is_valid():
+        try:
+            changed = set_policies(profile, **form.cleaned_data, by=request.user)
+        except Refused as refusal:
+            form.add_error(None, refusal)
+        else:
+            messages.success(request, _("Saved.") if changed else _("Nothing was changed."))
+            return redirect("profile_policies", profile.code)
+    context = {"account": profile.account, "profile": profile, "form": form}
+    return render(request, "profiles/profile_policies_edit.html", context)
 
 
 @requires(Action.PROFILE_EDIT_EMAIL_PREFERENCE, BillingProfile)

@@ -29,8 +29,8 @@ class PriceInline(admin.TabularInline):
 
 @admin.register(Product)
 class ProductAdmin(admin.ModelAdmin):
-    list_display = ("name", "code", "service_name", "is_offered")
-    list_filter = ("is_offered",)
+    list_display = ("name", "code", "service_name", "kind", "is_offered")
+    list_filter = ("is_offered", "kind")
     search_fields = ("name__istartswith", "code__istartswith")
     show_full_result_count = False
     prepopulated_fields = {"code": ("name",)}

@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from core.forms import ChoiceCardsField, Grid, PortalFormHelper
 from profiles.models import BillingProfile
-from subscriptions.services import MAX_QUANTITY, why_not_usable
+from subscriptions.models import Price
+from subscriptions.services import MAX_QUANTITY, why_not_allowed, why_not_usable
 
 
 class OrderForm(forms.Form):
@@ -22,11 +23,15 @@ class OrderForm(forms.Form):
     )
 
     def __init__(
-        self, data: Mapping[str, Any] | None = None, *, profiles: Iterable[BillingProfile], **kwargs: Any
+        self, data: Mapping[str, Any] | None = None, *, profiles: Iterable[BillingProfile], price: Price, **kwargs: Any
     ) -> None:
         super().__init__(data, **kwargs)
         self.profiles = {profile.code: profile for profile in profiles}
-        refusals = {code: reason for code, profile in self.profiles.items() if (reason := why_not_usable(profile))}
+        refusals = {
+            code: reason
+            for code, profile in self.profiles.items()
+            if (reason := why_not_usable(profile) or why_not_allowed(profile, price))
+        }
         usable = [code for code in self.profiles if code not in refusals]
         self.initial.setdefault("quantity", 1)
         if self.profiles:

@@ -38,6 +38,14 @@ class Term(models.TextChoices):
         return {"monthly": 1, "quarterly": 3, "half_yearly": 6, "yearly": 12, "one_off": 0}[self.value]
 
 
+class ProductKind(models.TextChoices):
+    """What the policies of a billing profile tell apart (S2-7)."""
+
+    OWN = "own", _("Of the vendor")
+    MARKETPLACE = "marketplace", _("Of another company")
+    RESERVATION = "reservation", _("Reservation")
+
+
 class Product(models.Model):
     """Something the vendor offers, named in both languages."""
 
@@ -48,6 +56,7 @@ class Product(models.Model):
     description_nl = models.CharField(_("description (Dutch)"), max_length=300, blank=True)
     # The family under which invoices and charts group it.
     service_name = models.CharField(_("service"), max_length=200)
+    kind = models.CharField(_("kind"), max_length=12, choices=ProductKind, default=ProductKind.OWN)
     is_offered = models.BooleanField(_("on offer"), default=True)
 
     class Meta:

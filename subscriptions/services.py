@@ -12,10 +12,10 @@ from accounts.states import AccountStatus
 from core.errors import Refused
 from core.history import acting
 from core.policy import Action, demand
-from profiles.models import BillingProfile
+from profiles.models import BillingProfile, MarketplacePolicy
 from profiles.services.profiles import create_profile, create_subscription_profile
 from profiles.states import ProfileStatus
-from subscriptions.models import Price, Purchase, Subscription, Term
+from subscriptions.models import Price, ProductKind, Purchase, Subscription, Term
 
 MAX_QUANTITY = 100_000
 
@@ -39,7 +39,7 @@ def purchase_product(
     it bought, also when it is sent twice at once.
 
     Refuses `not_on_offer`, `quantity`, `choose_profile`, `profile_not_usable`, `account_closed`,
-    `account_disabled`, and
+    `account_disabled`, `policy` where a policy of the profile forbids this kind of product, and
     `key_reused` for a key that bought something else.
     """
     # First, so that two first purchases at once make one profile, and one form sent twice buys once.
@@ -50,6 +50,8 @@ def purchase_product(
     _refuse_stopped(account)
     profile = _profile_in(account, profile, by)
     _refuse_offer(account, price, quantity, on)
+    if profile is not None and (reason := why_not_allowed(profile, price)):
+        raise Refused(_("“%(name)s” does not allow this.") % {"name": profile} + f" {reason}", "policy")
     if profile is None:
         profile = _new_profile(account, price, by)
     with acting(by, "subscription.purchased"):
@@ -78,6 +80,19 @@ def why_not_usable(profile: BillingProfile) -> str:
     return reasons.get(ProfileStatus(profile.status), "")
 
 
+def why_not_allowed(profile: BillingProfile, price: Price) -> str:
+    """The policy of the profile that forbids to buy this, with the way out; empty where none does (S2-7)."""
+    kind, policy = price.product.kind, profile.marketplace_policy
+    if kind == ProductKind.RESERVATION and not profile.allows_reservations:
+        return _("Its policy “Reservations” is set to not allowed. Somebody who sets its policies can change that.")
+    if kind == ProductKind.MARKETPLACE and (
+        policy == MarketplacePolicy.NONE or (policy == MarketplacePolicy.FREE and price.unit_price > 0)
+    ):
+        said = _("Its policy “Products of other companies” is set to “%(value)s”. ")
+        return said % {"value": MarketplacePolicy(policy).label} + _("Somebody who sets its policies can change that.")
+    return ""
+
+
 def _profile_in(account: BillingAccount, profile: BillingProfile | None, by: Any) -> BillingProfile | None:
     """The profile to buy on, with the right to; None where the purchase makes one."""
     if account.is_online_services:
@@ -93,7 +108,7 @@ def _profile_in(account: BillingAccount, profile: BillingProfile | None, by: Any
     if profile.account_id != account.pk or not profile.is_shown:
         raise ValueError("the profile is of another account")
     demand(by, Action.PROFILE_PURCHASE, profile)
-    profile.refresh_from_db(fields=["status"])
+    profile.refresh_from_db(fields=["status", "marketplace_policy", "allows_reservations"])
     if reason := why_not_usable(profile):
         raise Refused(_("“%(name)s” cannot be used to buy.") % {"name": profile} + f" {reason}", "profile_not_usable")
     return profile

@@ -158,7 +158,9 @@ def purchase_order(request: HttpRequest, account: BillingAccount, price: int) ->
         return _place_order(request, account, offer, profiles, today)
     # "Change" on the summary leads back here with what was chosen.
     asked = {name: request.GET[name] for name in ("quantity", "profile") if name in request.GET}
-    form = OrderForm(asked if asked and "change" not in request.GET else None, profiles=profiles, initial=asked)
+    form = OrderForm(
+        asked if asked and "change" not in request.GET else None, profiles=profiles, price=offer, initial=asked
+    )
     context: dict[str, Any] = {"account": account, "price": offer, "form": form}
     if form.is_valid():
         context |= {"summary": _summary(account, offer, form, today), "request_key": new_code()}
@@ -168,7 +170,7 @@ def purchase_order(request: HttpRequest, account: BillingAccount, price: int) ->
 def _place_order(
     request: HttpRequest, account: BillingAccount, offer: Price, profiles: list[BillingProfile], today: date
 ) -> HttpResponse:
-    form = BuyForm(request.POST, profiles=profiles)
+    form = BuyForm(request.POST, profiles=profiles, price=offer)
     if form.is_valid():
         try:
             bought = purchase_product(account, price=offer, **form.values(), by=request.user, on=today)

@@ -50,12 +50,13 @@ def ensure_series(seller: Seller) -> None:
         )
 
 
-def write_drafts(month: Month, seller: Seller) -> list[int]:
+def write_drafts(month: Month, seller: Seller, *, on: date) -> list[int]:
     """Write the drafts that `compute_drafts` left in its tables; returns the ids of the invoices.
 
+    They carry the PO number that is in force on the day `on` (P17).
     Every profile gets its billing period, also one without lines, which gets no document (I7).
     """
-    values: Values = {"first": month.first, "last": month.last, "seller": json.dumps(seller.snapshot())}
+    values: Values = {"first": month.first, "last": month.last, "seller": json.dumps(seller.snapshot()), "on": on}
     with connection.cursor() as cursor:
         cursor.execute(_PERIODS, values)
         cursor.execute(_INVOICES, values)
@@ -123,8 +124,8 @@ INSERT INTO invoices_invoice (
 )
 SELECT d.invoice_id, d.code, d.kind, p.account_id, p.id, b.id, %(first)s, %(last)s, d.currency, 'draft',
     d.net, d.vat, d.net + d.vat, 0, 0,
-    %(seller)s::jsonb, {_copy_of("sold_to")}, {_copy_of("bill_to")}, a.name, p.name, d.vat_id, p.po_number,
-    p.payment_term_days, d.language
+    %(seller)s::jsonb, {_copy_of("sold_to")}, {_copy_of("bill_to")}, a.name, p.name, d.vat_id,
+    CASE WHEN p.coming_po_from <= %(on)s THEN p.coming_po_number ELSE p.po_number END, p.payment_term_days, d.language
 FROM billing_draft d
 JOIN invoices_billingperiod b ON b.profile_id = d.profile_id AND b.month = %(first)s
 JOIN profiles_billingprofile p ON p.id = d.profile_id

@@ -304,7 +304,7 @@ class _Run:
         billed = [candidate for candidate in candidates if candidate.profile_id not in refused]
         if mended := [candidate.profile_id for candidate in billed if candidate.is_parked]:
             release_profiles(mended)
-        if invoice_ids := write_drafts(month, self.seller):
+        if invoice_ids := write_drafts(month, self.seller, on=self.report.on):
             issue_drafts(invoice_ids, on=self.report.on)
         self._write_progress(month, len(billed), len(invoice_ids), len(problems))
         return len(billed), read_drafts(), problems

@@ -1,7 +1,7 @@
 """What the invoice of a month carries, and what keeps it from being issued (domain §3.9)."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -245,6 +245,18 @@ def test_L1_I35_an_invoice_is_a_copy_of_all_it_prints_and_keeps_it(profile, sell
     assert (invoice.customer_vat_id, invoice.po_number) == (account.vat_id, "PO-7")
     assert (invoice.issue_date, invoice.payment_term_days, invoice.due_date) == (FIFTH, 14, date(2026, 11, 19))
     assert (invoice.currency, invoice.language, invoice.status) == ("EUR", "en", "due")
+
+
+@pytest.mark.parametrize(("starts", "printed"), [(FIFTH, "PO-8"), (FIFTH + timedelta(days=1), "PO-7")])
+def test_P17_an_invoice_carries_the_po_number_in_force_on_its_day(profile, starts, printed):
+    BillingProfile.objects.filter(pk=profile.pk).update(
+        po_number="PO-7", coming_po_number="PO-8", coming_po_from=starts
+    )
+    subscribed(profile)
+
+    run()
+
+    assert Invoice.objects.get().po_number == printed
 
 
 def test_descriptions_are_in_the_language_of_the_organisation(profile):

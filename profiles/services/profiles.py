@@ -1,18 +1,23 @@
 """Making billing profiles and changing what their next invoice carries."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.models import Address, AddressKind, BillingAccount, Seller
 from accounts.services.addresses import WRITABLE, create_address, save_address, tell_address_changed
+from accounts.services.notices import mail_people
 from accounts.services.roles import lock_account
 from core.errors import Refused
 from core.history import acting
+from core.messages import MailClass
 from core.policy import INHERITED_AS, Action, Role, demand, read_roles, roles_on
-from profiles.models import BillingProfile, ProfileKind, ProfileRole
+from profiles.models import BillingProfile, MarketplacePolicy, ProfileKind, ProfileRole
 from profiles.people import effective_owners
 from profiles.time_zones import main_time_zone
 
@@ -84,6 +89,9 @@ def update_profile(
     *,
     name: str,
     po_number: str,
+    coming_po_number: str = "",
+    coming_po_from: date | None = None,
+    invoice_day: int | None = None,
     version: int,
     bill_to: Mapping[str, str],
     bill_to_version: int,
@@ -91,9 +99,11 @@ def update_profile(
 ) -> bool:
     """Change what invoices carry from now on; issued ones keep theirs (S2-5b, S0-8a). Returns whether anything changed.
 
-    The versions are those that the person had before them. Owners get a mail when the bill-to
-    changed (§3.9). Refuses `name_taken`, and `changed_meanwhile` when somebody else saved first;
-    nothing is written then.
+    From the day `coming_po_from` on, invoices carry `coming_po_number`, which may be empty (P17). The
+    versions are those that the person had before them; without `invoice_day` that stays. Owners get a
+    mail when the bill-to changed (§3.9). Refuses `name_taken`, `profile_closed`, `invoice_day` outside
+    1 to 28, `po_without_day`, and `changed_meanwhile` when somebody else saved first; nothing is
+    written then.
     """
     if profile.bill_to is None:
         raise ValueError("the profile of a subscription has nothing of its own to edit")
@@ -103,6 +113,21 @@ def update_profile(
     stored = BillingProfile.objects.select_for_update(no_key=True).get(pk=profile.pk)
     if stored.version != version:
         raise Refused(_("Somebody else changed this profile meanwhile. Look at both and decide."), "changed_meanwhile")
+    if stored.status == "closed":
+        raise Refused(_("This billing profile is closed, so nothing on it changes any more."), "profile_closed")
+    values: dict[str, Any] = {
+        "name": name,
+        "po_number": po_number,
+        "coming_po_number": coming_po_number,
+        "coming_po_from": coming_po_from,
+        "invoice_day": stored.invoice_day if invoice_day is None else invoice_day,
+    }
+    if not 1 <= values["invoice_day"] <= 28:
+        raise Refused(_("Choose a day that every month has: 1 to 28."), "invoice_day")
+    if coming_po_number and coming_po_from is None:
+        raise Refused(_("Say from which day the next PO number counts."), "po_without_day")
+    if values["invoice_day"] != stored.invoice_day:
+        demand(by, Action.PROFILE_EDIT_INVOICE_DAY, profile)
     moved = save_address(
         profile.bill_to,
         bill_to,
@@ -115,12 +140,54 @@ def update_profile(
         tell_address_changed(
             profile, name=profile.name, path=profile.get_absolute_url(), by=by, people=effective_owners(profile)
         )
-    if (stored.name, stored.po_number) == (name, po_number):
+    if all(getattr(stored, field) == value for field, value in values.items()):
         return moved
     _refuse_taken_name(profile.account, name, but=stored)
     with acting(by, "profile.changed"):
-        _write(profile, name=name, po_number=po_number, version=version + 1)
+        _write(profile, **values, version=version + 1)
     return True
+
+
+@transaction.atomic
+def set_policies(profile: BillingProfile, *, marketplace_policy: str, allows_reservations: bool, by: Any) -> bool:
+    """Say which kinds of purchase the profile allows from now on; what was bought stays (S2-7).
+
+    The owners and whoever changed it get a mail. Returns whether anything changed. Refuses `profile_closed`.
+    """
+    demand(by, Action.PROFILE_APPLY_POLICIES, profile)
+    stored = BillingProfile.objects.select_for_update(no_key=True).get(pk=profile.pk)
+    if stored.status == "closed":
+        raise Refused(_("This billing profile is closed, so nothing on it changes any more."), "profile_closed")
+    policy = MarketplacePolicy(marketplace_policy)
+    if (stored.marketplace_policy, stored.allows_reservations) == (policy, allows_reservations):
+        return False
+    with acting(by, "profile.policies"):
+        _write(profile, marketplace_policy=policy, allows_reservations=allows_reservations)
+    mail_people(
+        [*effective_owners(profile), by],
+        template="policies_changed",
+        mail_class=MailClass.ACCESS_CHANGED,
+        context={
+            "profile": profile.name,
+            "by": str(by),
+            "marketplace": str(policy),
+            "reservations": allows_reservations,
+            "path": reverse("profile_policies", args=[profile.code]),
+        },
+        reference=f"profile:{profile.code}",
+    )
+    return True
+
+
+def bring_po_numbers_up(on: date) -> int:
+    """Make the next PO number the present one where its day has come; returns on how many profiles.
+
+    Invoices look at the day themselves, so this only tidies what people see.
+    """
+    with acting(None, "profile.po_number"):
+        return BillingProfile.objects.filter(coming_po_from__lte=on).update(
+            po_number=F("coming_po_number"), coming_po_number="", coming_po_from=None, version=F("version") + 1
+        )
 
 
 @transaction.atomic

@@ -64,7 +64,7 @@ def test_S2_21_editors_get_the_verbs_and_readers_see_them_locked_with_who_may(cl
 
     assert [verb in for_owner for verb in verbs] == [True, True]
     assert [verb in for_reader for verb in verbs] == [False, False]
-    assert for_reader.count('aria-disabled="true"') == 2
+    assert for_reader.count('aria-disabled="true"') == 4
     assert "Billing profile contributor" in for_reader
     assert "Anna" in for_reader
 

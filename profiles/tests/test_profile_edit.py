@@ -1,11 +1,16 @@
 """Editing a billing profile, also two people at once."""
 
+from datetime import timedelta
+
 import pytest
+from django.db import IntegrityError, transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.tests.factories import BillingAccountFactory, UserFactory
 from core.policy import Role
 from profiles.models import BillingProfile
+from profiles.services.profiles import bring_po_numbers_up
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
 pytestmark = pytest.mark.django_db
@@ -113,3 +118,44 @@ def test_an_outsider_gets_404(client, profile):
     client.force_login(BillingAccountFactory(owner=UserFactory()).roles.get().user)
 
     assert client.post(reverse("profile_edit", args=[profile.code])).status_code == 404
+
+
+def test_P17_the_next_po_number_counts_from_its_day(browser, profile):
+    tomorrow = timezone.localdate() + timedelta(days=1)
+    values = opened(browser, profile) | {"coming_po_number": "PO-2", "coming_po_from": tomorrow.isoformat()}
+
+    text = send(browser, profile, values, follow=True).content.decode()
+
+    stored = BillingProfile.objects.get()
+    assert "PO-2 from" in text
+    assert [stored.po_number_on(day) for day in (tomorrow - timedelta(days=1), tomorrow)] == ["PO-1", "PO-2"]
+    assert bring_po_numbers_up(tomorrow - timedelta(days=1)) == 0
+    assert bring_po_numbers_up(tomorrow) == 1
+    stored.refresh_from_db()
+    assert (stored.po_number, stored.coming_po_number, stored.coming_po_from) == ("PO-2", "", None)
+
+
+def test_P17_a_next_po_number_without_a_day_is_said_at_the_day(browser, profile):
+    response = send(browser, profile, opened(browser, profile) | {"coming_po_number": "PO-2"})
+    assert set(response.context["form"].errors) == {"coming_po_from"}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        BillingProfile.objects.update(coming_po_number="PO-2")
+
+
+@pytest.mark.parametrize(("sent", "stored"), [("12", 12), ("0", 5), ("29", 5), ("", 5), ("x", 5)])
+def test_S2_13_the_invoice_day_is_set_within_every_month(browser, profile, sent, stored):
+    send(browser, profile, opened(browser, profile) | {"invoice_day": sent})
+    assert BillingProfile.objects.get().invoice_day == stored
+
+
+def test_S2_5a_the_payment_term_and_the_currency_are_not_in_the_form(browser, profile):
+    send(browser, profile, opened(browser, profile) | {"payment_term_days": "90", "currency": "USD", "name": "Ops"})
+    stored = BillingProfile.objects.get()
+    assert (stored.name, stored.payment_term_days, stored.currency) == ("Ops", 30, "EUR")
+
+
+def test_a_closed_profile_is_not_edited(browser, profile):
+    values = opened(browser, profile) | {"name": "Ops"}
+    BillingProfile.objects.update(status="closed")
+    assert "is closed" in send(browser, profile, values).content.decode()
+    assert BillingProfile.objects.get().name == "Operations"

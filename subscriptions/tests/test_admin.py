@@ -25,6 +25,7 @@ def sent(**price):
         "code": "mailbox",
         "name": "Mailbox",
         "service_name": "Mail",
+        "kind": "own",
         "is_offered": "on",
         "prices-TOTAL_FORMS": 1,
         "prices-INITIAL_FORMS": 0,

@@ -2,17 +2,20 @@
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import time_machine
 from django.urls import reverse
 
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
+from core.errors import Refused
 from core.money import Money
 from core.policy import Role
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 from subscriptions.models import Purchase, Subscription, Term
+from subscriptions.services import purchase_product
 from subscriptions.tests.factories import PriceFactory, ProductFactory
 
 pytestmark = pytest.mark.django_db
@@ -217,3 +220,46 @@ def test_an_outsider_gets_404(client, account, price):
 
     assert client.get(offers(account)).status_code == 404
     assert client.get(order(account, price)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "cost", "policies", "refused"),
+    [
+        ("own", "12.5", {"marketplace_policy": "none", "allows_reservations": False}, False),
+        ("marketplace", "12.5", {"marketplace_policy": "all"}, False),
+        ("marketplace", "12.5", {"marketplace_policy": "free"}, True),
+        ("marketplace", "0", {"marketplace_policy": "free"}, False),
+        ("marketplace", "0", {"marketplace_policy": "none"}, True),
+        ("reservation", "12.5", {"allows_reservations": False}, True),
+        ("reservation", "12.5", {"allows_reservations": True}, False),
+    ],
+)
+def test_S2_7_a_policy_forbids_a_kind_of_purchase_and_is_named(owner, account, kind, cost, policies, refused):
+    profile = BillingProfileFactory(account=account, name="Operations", **policies)
+    offer = PriceFactory(product=ProductFactory(kind=kind), unit_price=Decimal(cost))
+    bought = partial(
+        purchase_product,
+        account,
+        price=offer,
+        quantity=1,
+        profile=profile,
+        by=owner,
+        on=date(2026, 11, 21),
+        request_key="k" * 20,
+    )
+    if not refused:
+        assert bought().profile == profile
+        return
+    with pytest.raises(Refused, match="Its policy") as refusal:
+        bought()
+    assert refusal.value.code == "policy"
+    assert not Subscription.objects.exists()
+
+
+def test_S2_7_the_order_form_shows_the_policy_and_takes_no_such_choice(browser, account):
+    profile = BillingProfileFactory(account=account, name="Operations", marketplace_policy="none")
+    offer = PriceFactory(product=ProductFactory(kind="marketplace"))
+    assert "set to “None”" in browser.get(order(account, offer)).content.decode()
+    sent = {"quantity": "1", "profile": profile.code, "request_key": "k" * 20}
+    assert "set to “None”" in browser.post(order(account, offer), sent).content.decode()
+    assert not Purchase.objects.exists()

@@ -84,7 +84,7 @@ def test_S4_8a_the_administrator_has_the_switch_for_each_subscription(client):
 
     mail.profile.refresh_from_db()
     storage.profile.refresh_from_db()
-    assert [user.pk for user in shown.context["recipients"]] == [administrator.pk]
+    assert [recipient.user.pk for recipient in shown.context["recipients"]] == [administrator.pk]
     assert response.url == mail.get_absolute_url()
     assert (mail.profile.sends_invoices, storage.profile.sends_invoices) == (True, False)
 
