@@ -174,6 +174,8 @@ def logging_settings(log_format: str) -> dict[str, Any]:
             # Each answer has its own line; of Django's only the unhandled error says more.
             "django.request": {"handlers": [], "level": "ERROR", "propagate": True},
             # It says at each start that it has started.
+            # It would tell of every call; what went wrong is told by the adapter.
+            "stripe": {"handlers": [], "level": "WARNING", "propagate": True},
             "pikepdf": {"handlers": [], "level": "WARNING", "propagate": True},
             "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
         },

@@ -192,6 +192,21 @@ if HTTPS:
 if TRUSTED_PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
+# --- Payments -----------------------------------------------------------------------------------
+
+PAYMENT_GATEWAY = env.str("PAYMENT_GATEWAY", default="sandbox")
+# The sandbox moves no money; production has to ask for it by name.
+SANDBOX_GATEWAY_ALLOWED = env.bool("SANDBOX_GATEWAY_ALLOWED", default=DEBUG or DEMO)
+SANDBOX_WEBHOOK_SECRET = env.str("SANDBOX_WEBHOOK_SECRET", default="") or SECRET_KEY
+# Days between the notice of a direct debit and the debit, as agreed in the mandate that the customer signs.
+DEBIT_NOTICE_DAYS = env.int("DEBIT_NOTICE_DAYS", default=2)
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+# Several while one is replaced by the next.
+STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
+# Where a person is sent: the hosted pages, and what stands between them and the bank's check.
+GATEWAY_PAGES = {"stripe": ["https://checkout.stripe.com", "https://hooks.stripe.com"]}
+
 # --- Headers ------------------------------------------------------------------------------------
 
 SECURE_REFERRER_POLICY = "same-origin"
@@ -205,7 +220,8 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "connect-src": [SELF],
         "img-src": [SELF, "data:"],
-        "form-action": [SELF],
+        # A form may end at the gateway: its page for methods and payments, and the bank's check.
+        "form-action": [SELF, *GATEWAY_PAGES.get(PAYMENT_GATEWAY, [])],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }
@@ -278,15 +294,6 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-
-# --- Payments -----------------------------------------------------------------------------------
-
-PAYMENT_GATEWAY = env.str("PAYMENT_GATEWAY", default="sandbox")
-# The sandbox moves no money; production has to ask for it by name.
-SANDBOX_GATEWAY_ALLOWED = env.bool("SANDBOX_GATEWAY_ALLOWED", default=DEBUG or DEMO)
-SANDBOX_WEBHOOK_SECRET = env.str("SANDBOX_WEBHOOK_SECRET", default="") or SECRET_KEY
-# Days between the notice of a direct debit and the debit, as agreed in the mandate that the customer signs.
-DEBIT_NOTICE_DAYS = env.int("DEBIT_NOTICE_DAYS", default=2)
 
 # --- Look ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,18 @@ pytest-django loads the settings before any conftest.py, so the environment is m
 import os
 
 # What a person has set for a trial must not reach the tests.
-for _name in ("DEMO", "DEBUG", "EMAIL_URL", "CELERY_BROKER_URL", "PAYMENT_GATEWAY", "LOG_FORMAT", "MEDIA_ROOT"):
+for _name in (
+    "DEMO",
+    "DEBUG",
+    "EMAIL_URL",
+    "CELERY_BROKER_URL",
+    "PAYMENT_GATEWAY",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRETS",
+    "STRIPE_API_BASE",
+    "LOG_FORMAT",
+    "MEDIA_ROOT",
+):
     os.environ.pop(_name, None)
 os.environ |= {
     "SECRET_KEY": "a-key-for-tests-only-0123456789-0123456789-0123456789",

@@ -148,6 +148,7 @@ class ChargeRequest:
     amount: Money
     description: str
     return_url: str
+    kind: MethodKind = MethodKind.CARD
     off_session: bool = False
 
 
@@ -175,7 +176,8 @@ class RefundResult:
 class Event:
     """Something that the gateway reports by itself. A hint to look, never a fact (PR4).
 
-    `key` is ours, where the gateway repeats it; `object_id` is the gateway's reference.
+    `key` is ours, where the gateway repeats it; `object_id` is the gateway's reference. What does not
+    concern us is not kept.
     """
 
     event_id: str
@@ -184,6 +186,7 @@ class Event:
     key: str = ""
     amount: Money | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+    concerns_us: bool = True
 
 
 class Gateway(Protocol):

@@ -9,6 +9,7 @@ from payments.gateways.base import Gateway
 
 ADAPTERS = {
     "sandbox": "payments.gateways.sandbox.adapter.SandboxGateway",
+    "stripe": "payments.gateways.stripe.StripeGateway",
 }
 
 
@@ -18,8 +19,10 @@ def current_gateway() -> Gateway:
 
 
 def takes_events(name: str) -> bool:
-    """Whether events under that name are listened to: a known gateway, and the sandbox only where it is allowed."""
-    return name in ADAPTERS and (name != "sandbox" or settings.SANDBOX_GATEWAY_ALLOWED)
+    """Whether events under that name are listened to: of a known gateway whose signature can be checked; of the
+    sandbox only where it is allowed."""
+    listened_to = {"sandbox": settings.SANDBOX_GATEWAY_ALLOWED, "stripe": bool(settings.STRIPE_WEBHOOK_SECRETS)}
+    return listened_to.get(name, False)
 
 
 @cache

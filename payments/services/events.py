@@ -20,6 +20,8 @@ from payments.states import EventStatus
 def receive_event(gateway: str, *, headers: Mapping[str, str], body: bytes) -> None:
     """Keep an event whose signature is right; one that came before is left as it is. Raises BadSignature."""
     event = gateway_named(gateway).read_event(headers=headers, body=body, at=timezone.now())
+    if not event.concerns_us:
+        return
     row = GatewayEvent(
         gateway=gateway,
         event_id=event.event_id,

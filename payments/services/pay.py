@@ -23,7 +23,7 @@ from core.history import acting
 from core.money import Money
 from core.policy import Action, demand
 from invoices.models import Invoice
-from payments.gateways.base import ChargeRequest, GatewayUnavailable
+from payments.gateways.base import ChargeRequest, GatewayUnavailable, MethodKind
 from payments.gateways.registry import gateway_named
 from payments.models import Allocation, Family, Initiator, Payment, PaymentMethod
 from payments.services.customers import customer_of
@@ -186,6 +186,7 @@ def _ask_gateway(payment: Payment, at: datetime) -> Payment:
             amount=payment.amount,
             description=", ".join(payment.allocations.values_list("invoice__number", flat=True)),  # type: ignore[arg-type]
             return_url=settings.BASE_URL + reverse("payment_return", args=[payment.code]),
+            kind=MethodKind(method.family) if method else MethodKind.CARD,
             off_session=payment.initiated_by == Initiator.AUTOMATIC,
         )
         result = gateway.charge(request) if method else gateway.open_payment(request)

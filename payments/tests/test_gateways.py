@@ -7,7 +7,7 @@ pending charges end and reads how often money was taken.
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from django.db import transaction
@@ -32,6 +32,8 @@ from payments.gateways.sandbox import api, signatures
 from payments.gateways.sandbox.adapter import DECLINES, SandboxGateway
 from payments.gateways.sandbox.cards import SPECIMENS
 from payments.gateways.sandbox.models import Charge, Webhook
+from payments.gateways.stripe import StripeGateway
+from payments.tests.stripe_server import StripeServer
 
 pytestmark = pytest.mark.django_db
 
@@ -88,12 +90,52 @@ class SandboxDriver:
         return {signatures.HEADER: signatures.sign(body, at)}, body
 
 
-DRIVERS: dict[str, Callable[[], Driver]] = {"sandbox": SandboxDriver}
+class StripeDriver:
+    """The adapter of Stripe, and a server that answers as Stripe does."""
+
+    declines = {
+        name: reason
+        for name, reason in SandboxDriver.declines.items()
+        if reason != DeclineReason.INTERNATIONAL_NOT_ENABLED  # Stripe has no word for it
+    }
+
+    def __init__(self, server: StripeServer) -> None:
+        self.server, self.gateway = server, StripeGateway(retries=0)
+
+    def enter(self, session_id: str, card: str) -> None:
+        self.server.enter(session_id, card)
+
+    def change(self, session_id: str, *, year: int, holder: str, address: str) -> None:
+        street, place, country = address.split(", ")
+        code, city = place.rsplit(" ", 1)
+        parts = {"line1": street, "line2": None, "postal_code": code, "city": city, "country": country}
+        self.server.change(session_id, year=year, holder=holder, address=parts)
+
+    def end_pending(self, key: str) -> None:
+        self.server.end_pending(key)
+
+    def leave(self, session_id: str) -> None:
+        self.server.lapse(session_id)
+
+    def answer(self, reference: str, *, confirmed: bool) -> None:
+        self.server.answer(reference, confirmed=confirmed)
+
+    def captures(self, key: str) -> int:
+        return self.server.captures(key)
+
+    def event(self, key: str, at: datetime) -> tuple[dict[str, str], bytes]:
+        return self.server.signed(self.server.event_about(key), at)
+
+
+DRIVERS: dict[str, Callable[[Any], Driver]] = {
+    "sandbox": lambda request: SandboxDriver(),
+    "stripe": lambda request: StripeDriver(request.getfixturevalue("stripe_server")),
+}
 
 
 @pytest.fixture(params=sorted(DRIVERS))
 def driver(request) -> Driver:
-    return DRIVERS[request.param]()
+    return DRIVERS[request.param](request)
 
 
 def new_key():
@@ -262,7 +304,7 @@ def test_a_card_that_is_forgotten_cannot_be_changed(driver):
     ],
 )
 def test_a_direct_debit_takes_its_time(driver, account, outcome, decline):
-    request = request_for(saved(driver, account).token, off_session=True)
+    request = request_for(saved(driver, account).token, off_session=True, kind=MethodKind.DIRECT_DEBIT)
     asked = driver.gateway.charge(request)
 
     driver.end_pending(request.key)
@@ -273,7 +315,7 @@ def test_a_direct_debit_takes_its_time(driver, account, outcome, decline):
 
 
 def test_a_direct_debit_can_be_returned_after_it_was_paid(driver):
-    request = request_for(saved(driver, "account_returned").token, off_session=True)
+    request = request_for(saved(driver, "account_returned").token, off_session=True, kind=MethodKind.DIRECT_DEBIT)
     paid = driver.gateway.charge(request)
 
     driver.end_pending(request.key)
@@ -356,7 +398,15 @@ def test_I16_a_key_of_a_charge_is_not_taken_for_another_amount(driver):
         driver.gateway.charge(request_for(token, key=request.key, amount=Money(1, "EUR")))
 
 
-@pytest.mark.parametrize("card", sorted(name for name in SandboxDriver.declines if name != "refused_later"))
+DECLINED = [
+    (driver, name)
+    for driver, kind in (("sandbox", SandboxDriver), ("stripe", StripeDriver))
+    for name in sorted(kind.declines)
+    if not SPECIMENS[name].settles_later
+]
+
+
+@pytest.mark.parametrize(("driver", "card"), DECLINED, indirect=["driver"])
 def test_each_decline_is_a_result_with_its_reason(driver, card):
     request = request_for(saved(driver, card).token)
 

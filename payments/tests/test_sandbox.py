@@ -212,6 +212,7 @@ def test_the_sandbox_stops_the_start_where_it_is_not_allowed(settings):
 
 def test_another_gateway_needs_no_leave(settings):
     settings.SANDBOX_GATEWAY_ALLOWED, settings.PAYMENT_GATEWAY = False, "stripe"
+    settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRETS = "sk_test_x", ["whsec_x"]
 
     call_command("check")
 
