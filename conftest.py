@@ -84,7 +84,7 @@ def confirmed_sign_ins(request: pytest.FixtureRequest) -> Iterator[None]:
         return
 
     def confirmed(sender: object, request: HttpRequest, user: Any, **kwargs: object) -> None:
-        import_module("core.step_up").confirm(request, user, "password")  # needs the apps, which come after this file
+        import_module("core.step_up").confirm(request, user, "mfa")  # needs the apps, which come after this file
 
     user_logged_in.connect(confirmed)
     yield

@@ -4,6 +4,7 @@ Staff look and invite; what belongs to a customer is changed by the customer. No
 service, and no kept row is deleted (I36). There is one way to sign in, also for staff (T20).
 """
 
+from functools import wraps
 from typing import Any
 
 import allauth.account.admin  # noqa: F401 registers what is taken back below
@@ -38,6 +39,7 @@ from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
 from core.history import acting
+from core.policy import read_roles, walled
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 # allauth keeps a list of further addresses that this portal does not use.
@@ -45,6 +47,27 @@ admin.site.unregister(EmailAddress)
 admin.site.site_header = gettext_lazy("Vendor administration")
 admin.site.site_title = gettext_lazy("Vendor administration")
 admin.site.index_title = gettext_lazy("Customers and documents")
+
+
+_admin_view = admin.site.admin_view
+
+
+def _walled_view(view: Any, cacheable: bool = False) -> Any:
+    """Staff need a second factor for every page of theirs, as everybody does who is privileged (T12, T20)."""
+    shown = _admin_view(view, cacheable)
+
+    @wraps(shown)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.user.is_authenticated:
+            answer = walled(request, read_roles(request.user))
+            if answer is not None:
+                return answer
+        return shown(request, *args, **kwargs)
+
+    return guarded
+
+
+admin.site.admin_view = _walled_view  # type: ignore[method-assign]
 
 
 def change_password(request: HttpRequest, extra_context: Any = None) -> HttpResponse:

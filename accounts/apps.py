@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 from core.policy import register_roles
@@ -7,5 +9,6 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
+        import_module("accounts.second_factor")
         register_roles("account", self.get_model("AccountRole"))
         register_roles("organisation", self.get_model("OrganisationRole"))

@@ -8,5 +8,10 @@ SECURITY_EVENTS = {
     "alternate_email_changed": _("Your alternate e-mail was changed."),
     "alternate_email_removed": _("Your alternate e-mail was removed."),
     "phone_changed": _("Your mobile phone was changed."),
+    "totp_activated": _("An authenticator app was added to your sign-in."),
+    "totp_deactivated": _("The authenticator app was removed from your sign-in."),
+    "webauthn_added": _("A passkey was added to your sign-in."),
+    "webauthn_removed": _("A passkey was removed from your sign-in."),
+    "recovery_codes_generated": _("You have new recovery codes. The ones from before no longer work."),
     "phone_removed": _("Your mobile phone was removed."),
 }

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from allauth.mfa.adapter import get_adapter as get_factor_adapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.views import remove_webauthn
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -9,13 +12,14 @@ from django.utils.translation import gettext as _
 
 from accounts.contact_forms import CodeForm, EmailForm, PhoneForm
 from accounts.models import ProofKind, User
-from accounts.services import contact
+from accounts.services import contact, sessions
 from core.errors import Refused
 from core.forms import posted
 from core.policy import is_privileged, role_book, signed_in_only
 from core.sms import is_carried
 from core.step_up import recently_confirmed
 
+SESSIONS_SHOWN = 50
 RECOVERY = (ProofKind.ALTERNATE_EMAIL, ProofKind.PHONE)
 
 
@@ -28,8 +32,53 @@ def security_info(request: HttpRequest) -> HttpResponse:
         "is_privileged": is_privileged(person, role_book(person)),
         "lacks_recovery": not (person.alternate_email and person.phone),
         "sms": is_carried(),
+        **_factors(person),
+        "needs_factor": is_privileged(person, role_book(person)),
+        "number_of_sessions": sessions.sessions_of(person).count(),
     }
     return render(request, "accounts/security_info.html", context)
+
+
+@signed_in_only
+def second_factor_needed(request: HttpRequest) -> HttpResponse:
+    """What stands before every page of somebody who needs a second factor and has none."""
+    return render(request, "accounts/second_factor_needed.html")
+
+
+@signed_in_only
+def own_sessions(request: HttpRequest) -> HttpResponse:
+    """Where the person is signed in; each place, or all the others, can be signed out."""
+    person: User = request.user  # type: ignore[assignment]
+    if request.method == "POST":
+        if request.POST.get("all"):
+            sessions.end_sessions(person, but=request.session.session_key)
+            messages.success(request, _("You are signed out everywhere else."))
+        elif sessions.end_session(person, request.POST.get("signed_in_at", "")):
+            messages.success(request, _("That session has ended."))
+        return redirect("sessions")
+    found = sessions.sessions_of(person)
+    context = {"rows": found[:SESSIONS_SHOWN], "here": request.session.session_key}
+    return render(request, "accounts/sessions.html", context)
+
+
+def passkey_removal(request: HttpRequest, pk: int) -> Any:
+    """allauth's page, closed where the passkey is the last factor of somebody who needs one."""
+    passkey = Authenticator.objects.filter(pk=pk, user_id=request.user.pk, type=Authenticator.Type.WEBAUTHN).first()
+    if passkey is not None and not get_factor_adapter().can_delete_authenticator(passkey):
+        messages.error(request, _("This is your last second factor, and you need one. Add another one first."))
+        return redirect("security_info")
+    return remove_webauthn(request, pk=pk)
+
+
+def _factors(person: User) -> dict[str, Any]:
+    rows = list(Authenticator.objects.filter(user=person).order_by("created_at"))
+    codes = next((row for row in rows if row.type == Authenticator.Type.RECOVERY_CODES), None)
+    return {
+        "app": next((row for row in rows if row.type == Authenticator.Type.TOTP), None),
+        "passkeys": [row for row in rows if row.type == Authenticator.Type.WEBAUTHN],
+        "codes_left": len(codes.wrap().get_unused_codes()) if codes else None,
+        "has_factor": any(row.type != Authenticator.Type.RECOVERY_CODES for row in rows),
+    }
 
 
 @signed_in_only

@@ -2,7 +2,17 @@
 and addresses are not changed by their owner (S0-11a)."""
 
 from allauth.account import views
+from allauth.mfa.base import views as factor_views
+from allauth.mfa.recovery_codes import views as code_views
+from allauth.mfa.totp import views as app_views
+from allauth.mfa.webauthn import views as passkey_views
 from django.urls import URLPattern, path, re_path
+from django.views.generic import RedirectView
+
+from accounts.security_views import passkey_removal
+
+# Where allauth has lists of its own, ours is the one page.
+to_security_info = RedirectView.as_view(pattern_name="security_info")
 
 urlpatterns: list[URLPattern] = [
     path("login/", views.login, name="account_login"),
@@ -22,4 +32,19 @@ urlpatterns: list[URLPattern] = [
         views.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
+    path("second-factor/", factor_views.authenticate, name="mfa_authenticate"),
+    path("second-factor/confirmation/", factor_views.reauthenticate, name="mfa_reauthenticate"),
+    path("second-factor/list/", to_security_info, name="mfa_index"),
+    path("second-factor/app/", app_views.activate_totp, name="mfa_activate_totp"),
+    path("second-factor/app/removal/", app_views.deactivate_totp, name="mfa_deactivate_totp"),
+    path("second-factor/recovery-codes/", code_views.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("second-factor/recovery-codes/new/", code_views.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("second-factor/passkeys/", to_security_info, name="mfa_list_webauthn"),
+    path("second-factor/passkeys/new/", passkey_views.add_webauthn, name="mfa_add_webauthn"),
+    path(
+        "second-factor/passkeys/confirmation/",
+        passkey_views.reauthenticate_webauthn,
+        name="mfa_reauthenticate_webauthn",
+    ),
+    path("second-factor/passkeys/<int:pk>/removal/", passkey_removal, name="mfa_remove_webauthn"),
 ]

@@ -17,6 +17,7 @@ from accounts import services
 from accounts.address_rules import printed_lines
 from accounts.forms import AccountAddressesForm, AccountRoleForm, NewPersonForm, registration_label
 from accounts.models import AccountRole, Agreement, BillingAccount, Invitation, User
+from accounts.services.sessions import remember_browser
 from accounts.states import InvitationStatus
 from core.errors import Refused
 from core.forms import posted
@@ -313,6 +314,7 @@ def _answer_new(request: HttpRequest, offer: Invitation) -> HttpResponse:
             form.add_error("password", error)
         else:
             login(request, person)
+            remember_browser(request)
             return _come_in(request, offer)
     return render(request, "accounts/invitation.html", {"invitation": offer, "form": form})
 

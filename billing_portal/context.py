@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from accounts.contact_views import LATER_KEY
+from accounts.second_factor import grace_ends_at, is_in_grace
 from accounts.services.contact import wants_confirming
 from billing_portal.forms import OWN_NAMES
 from billing_portal.navigation import Group, Item, account_menu, address, side
@@ -112,6 +113,14 @@ class Shell:
     @property
     def account_menu(self) -> Iterable[Item]:
         return account_menu()
+
+    @property
+    def factor_needed_by(self) -> Any:
+        """Until when the person may go on without the second factor that they need; None where that is no matter."""
+        person = self.request.user
+        if not person.is_authenticated or not is_in_grace(self.request, policy.role_book(person)):
+            return None
+        return grace_ends_at(person)  # type: ignore[arg-type]
 
     @property
     def asks_for_contact(self) -> bool:

@@ -1,11 +1,16 @@
 """What a request carries besides itself: the language and colours of its answer, and who sent it."""
 
+import time
 from collections.abc import Callable
 
 import pghistory
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
+
+from core.sessions import SEEN
+
+NOTED_EVERY = 60  # seconds
 
 
 class PreferenceMiddleware:
@@ -31,6 +36,23 @@ class PreferenceMiddleware:
         if not user.is_authenticated:
             patch_vary_headers(response, ("Accept-Language", "Cookie"))
         return response
+
+
+class SeenMiddleware:
+    """Notes in the session when its person was last here, at most once a minute, and tells the request how long
+    ago that was: `idle_for`, in seconds (ASVS 7.3.1)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.idle_for = 0.0  # type: ignore[attr-defined]
+        if request.user.is_authenticated:
+            now = time.time()
+            request.idle_for = now - request.session.get(SEEN, now)  # type: ignore[attr-defined]
+            if request.idle_for > NOTED_EVERY:  # type: ignore[attr-defined]
+                request.session[SEEN] = now
+        return self.get_response(request)
 
 
 class HtmxRedirectMiddleware:

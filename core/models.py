@@ -4,9 +4,13 @@ An address and a reference stand here as text: core knows no user and no invoice
 """
 
 import pgtrigger
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from pghistory.models import Context
 
@@ -165,6 +169,26 @@ class MessageAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.outcome}"
+
+
+class Session(AbstractBaseSession):
+    """Where somebody is signed in: Django's session, with what its person wants to know of it (ASVS 7.5.2)."""
+
+    # The person, as a number: core knows no user.
+    user_id = models.BigIntegerField(_("person"), null=True, blank=True)
+    address = models.CharField(_("network address"), max_length=45, blank=True)
+    browser = models.CharField(_("browser"), max_length=200, blank=True)
+    signed_in_at = models.DateTimeField(_("signed in"), null=True, blank=True)
+    seen_at = models.DateTimeField(_("last seen"), null=True, blank=True)
+
+    class Meta(AbstractBaseSession.Meta):
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        indexes = [models.Index("user_id", name="session_person", condition=Q(user_id__isnull=False))]
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionBase]:
+        return import_string(f"{settings.SESSION_ENGINE}.SessionStore")  # type: ignore[no-any-return]
 
 
 class JobSlot(models.Model):

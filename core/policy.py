@@ -449,6 +449,22 @@ class Requirement:
     anywhere: bool = False
 
 
+Wall = Callable[[HttpRequest, RoleBook], HttpResponse | None]
+_walls: list[Wall] = []
+
+
+def before_every_page(wall: Wall) -> Wall:
+    """Register what looks at each request of a signed-in person, with the roles just read, and may answer it in
+    place of the page: None lets it through."""
+    _walls.append(wall)
+    return wall
+
+
+def walled(request: HttpRequest, book: RoleBook) -> HttpResponse | None:
+    """The answer in place of the page, where there is one."""
+    return next((answer for wall in _walls if (answer := wall(request, book)) is not None), None)
+
+
 def requires(
     action: Action, model: type[models.Model], *, anywhere: bool = False
 ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
@@ -463,7 +479,9 @@ def requires(
         @wraps(view)
         @login_required
         def guarded(request: HttpRequest, *args: Any, code: str, **kwargs: Any) -> HttpResponse:
-            request.user._role_book = read_roles(request.user)  # type: ignore[union-attr]
+            book = request.user._role_book = read_roles(request.user)  # type: ignore[union-attr]
+            if (answer := walled(request, book)) is not None:
+                return answer
             obj = _load(request.user, model, code)
             request.billing_account = _account(obj)  # type: ignore[attr-defined]
             granted = may_somewhere(request.user, action, obj) if anywhere else may(request.user, action, obj)
@@ -483,7 +501,9 @@ def signed_in_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     @wraps(view)
     @login_required
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        request.user._role_book = read_roles(request.user)  # type: ignore[union-attr]
+        book = request.user._role_book = read_roles(request.user)  # type: ignore[union-attr]
+        if (answer := walled(request, book)) is not None:
+            return answer
         return view(request, *args, **kwargs)
 
     guarded.requirement = Requirement(None)  # type: ignore[attr-defined]

@@ -41,6 +41,9 @@ CODES_PER_MAILBOX = Limit("codes to a mailbox", 5, timedelta(hours=1))
 TEXTS_PER_NUMBER = Limit("text messages to a number", 3, timedelta(hours=1))
 TEXTS_PER_NUMBER_A_DAY = Limit("text messages to a number in a day", 10, timedelta(days=1))
 TEXTS_IN_ALL = Limit("text messages in all", settings.SMS_PER_DAY, timedelta(days=1))
+FACTOR_PER_PERSON = Limit("second factor of a person", 5, timedelta(minutes=1))
+# Longer than the time for which an authenticator app shows a code, the tolerance on both sides included.
+FACTOR_CODE_ONCE = Limit("code of a second factor", 1, timedelta(minutes=2))
 TOPICS_PER_PERSON = Limit("link to the preferences of a person", 3, timedelta(hours=1))
 TOPICS_PER_ADDRESS = Limit("link to preferences from an address", 50, timedelta(hours=1))
 

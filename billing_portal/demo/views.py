@@ -11,6 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
+from accounts.services.sessions import remember_browser
 from billing_portal.demo.models import DemoMail
 from billing_portal.demo.people import PEOPLE
 from core.lists import read_page
@@ -30,6 +31,7 @@ def demo_sign_in(request: HttpRequest) -> HttpResponse:
     user = get_object_or_404(User, email=email, is_active=True)
     login(request, user, backend=BACKEND)
     request.session[BY_CARD] = True
+    remember_browser(request)
     return redirect("admin:index" if user.is_staff else "home")
 
 

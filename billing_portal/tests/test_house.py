@@ -138,7 +138,7 @@ def test_rule_of_the_house(rule: Rule, broken: str, allowed: set[str]):
 TEMPLATE_RULES = {
     "inline style": (re.compile(r"\sstyle=", re.IGNORECASE), '<p style="x">'),
     "inline script": (
-        re.compile(r"<script(?![^>]*\ssrc=)|\son[a-z]+=|javascript:", re.IGNORECASE),
+        re.compile(r"<script(?![^>]*\ssrc=)(?![^>]*type=\"application/json\")|\son[a-z]+=|javascript:", re.IGNORECASE),
         "<script>x</script>",
     ),
     "trusted text": (re.compile(r"\|\s*safe\b|{%\s*autoescape off"), "{{ name|safe }}"),

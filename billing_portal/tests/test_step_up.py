@@ -26,6 +26,11 @@ NOT_ASKED = {
 }
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings):
+    settings.PASSWORD_HASHERS = ["accounts.tests.hashers.QuickArgon2"]
+
+
 @pytest.fixture
 def owner():
     return UserFactory(email="marieke@alfa.example")

@@ -149,7 +149,7 @@ def session_cookie(user: User, base: str) -> dict[str, Any]:
     # As everywhere in tests: whoever is signed in has also confirmed who they are.
     session[RECORDS_OF], session[RECORDS] = (
         str(user.pk),
-        [{"method": "password", "at": time.time(), "reauthenticated": True}],
+        [{"method": "mfa", "at": time.time(), "reauthenticated": True}],
     )
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = django_settings.AUTHENTICATION_BACKENDS[0]

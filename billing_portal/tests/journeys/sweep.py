@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.urls import reverse
 from django.utils import timezone
 
@@ -104,6 +107,13 @@ def _security_pages(pages: Pages, owner: User) -> None:
         pages.add(actor, "security_info")
         pages.add(actor, "contact_information")
     pages.add("owner", "contact_code")
+    for name in ("sessions", "second_factor_needed", "mfa_activate_totp", "mfa_add_webauthn"):
+        pages.add("nobody", name)
+    TOTP.activate(owner, generate_totp_secret())
+    RecoveryCodes.activate(owner)
+    Authenticator.objects.create(user=owner, type="webauthn", data={"name": "Laptop"})
+    for name in ("mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes"):
+        pages.add("owner", name)
     for kind in recovery:
         pages.add("owner", "recovery_new", kind)
         pages.add("owner", "recovery_removal", kind)
