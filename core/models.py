@@ -182,8 +182,8 @@ class Session(AbstractBaseSession):
     seen_at = models.DateTimeField(_("last seen"), null=True, blank=True)
 
     class Meta(AbstractBaseSession.Meta):
-        verbose_name = _("session")
-        verbose_name_plural = _("sessions")
+        verbose_name = _("session")  # type: ignore[assignment]
+        verbose_name_plural = _("sessions")  # type: ignore[assignment]
         indexes = [models.Index("user_id", name="session_person", condition=Q(user_id__isnull=False))]
 
     @classmethod

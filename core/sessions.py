@@ -30,7 +30,7 @@ class SessionStore(db.SessionStore):
         if data.get(SESSION_KEY):
             data.setdefault(SIGNED_IN, now)
             data.setdefault(SEEN, now)
-        row = super().create_model_instance(data)
+        row: Any = super().create_model_instance(data)
         if data.get(SESSION_KEY):
             began = datetime.fromtimestamp(data[SIGNED_IN], UTC)
             row.user_id = int(data[SESSION_KEY])
