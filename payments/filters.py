@@ -1,13 +1,14 @@
-"""What the list of payments can be narrowed to."""
+"""What the lists of payments and of payment methods can be narrowed to."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from payments.models import Allocation
-from payments.querysets import PaymentQuerySet
+from payments.querysets import PaymentMethodQuerySet, PaymentQuerySet
 from profiles.models import BillingProfile
 
 SEGMENTS = (
@@ -53,3 +54,49 @@ class PaymentFilter:
             of_invoice = Allocation.objects.filter(payment=OuterRef("pk"), invoice__number__startswith=number)
             payments = payments.filter(Q(receipt_number__startswith=number) | Exists(of_invoice))
         return payments
+
+
+METHOD_SEGMENTS = (
+    ("", gettext_lazy("All")),
+    ("in_use", gettext_lazy("In use")),
+    ("expiring", gettext_lazy("Expiring or expired")),
+    ("declined", gettext_lazy("Declined")),
+)
+METHOD_SORTS = {"added": ["added_at", "pk"], "last4": ["last4", "pk"], "brand": ["brand", "pk"]}
+
+
+class MethodFilter:
+    """State, and the last digits or the beginning of the name on the card, as the address has them."""
+
+    def __init__(self, query: Mapping[str, str], *, on: date) -> None:
+        self.segment = query.get("status", "") if query.get("status", "") in dict(METHOD_SEGMENTS) else ""
+        self.words = query.get("card", "").replace("\x00", "").strip()[:100]
+        self.sort = query.get("sort", "-added")
+        self.on = on
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self.segment or self.words)
+
+    @property
+    def segments(self) -> list[tuple[str, str, bool]]:
+        return [(key, str(label), key == self.segment) for key, label in METHOD_SEGMENTS]
+
+    @property
+    def sort_choices(self) -> list[tuple[str, str]]:
+        return [("-added", _("Newest first")), ("last4", _("Last digits")), ("brand", _("Brand"))]
+
+    def apply(self, methods: PaymentMethodQuerySet) -> PaymentMethodQuerySet:
+        """The methods that fit."""
+        if self.segment == "in_use":
+            methods = methods.filter(pk__in=methods.in_use().order_by().values("pk"))
+        elif self.segment == "expiring":
+            methods = methods.filter(
+                Q(pk__in=methods.expired(self.on).order_by().values("pk"))
+                | Q(pk__in=methods.expiring(self.on).order_by().values("pk"))
+            )
+        elif self.segment == "declined":
+            methods = methods.filter(status="declined")
+        if self.words:
+            methods = methods.filter(Q(last4__startswith=self.words) | Q(holder__istartswith=self.words))
+        return methods

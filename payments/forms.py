@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
@@ -14,12 +14,17 @@ from core.money import Money
 from core.templatetags.ui import money
 from invoices.models import Invoice
 from payments.models import PaymentMethod
-from payments.shown import ShownMethod
+from payments.shown import ShownMethod, Use
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
 
+# A choice beside the saved methods: pay this once, and keep nothing (P19).
+IDEAL = "ideal"
 
-def method_choice(methods: Sequence[ShownMethod], current: PaymentMethod | None, **options: Any) -> ChoiceCardsField:
+
+def method_choice(
+    methods: Sequence[ShownMethod], current: PaymentMethod | None, *, with_ideal: bool = False, **options: Any
+) -> ChoiceCardsField:
     """Methods as cards; an expired one cannot be chosen and says so. `current` is marked as the default."""
     rows = []
     for shown in methods:
@@ -27,9 +32,13 @@ def method_choice(methods: Sequence[ShownMethod], current: PaymentMethod | None,
         if current is not None and shown.method.pk == current.pk:
             words.append(_("default"))
         rows.append((shown.method.code, str(shown.method), " · ".join(filter(None, words))))
+    marks = {shown.method.code: shown.mark for shown in methods}
+    if with_ideal:
+        rows.append((IDEAL, "iDEAL", _("Pay this once on your bank's page; nothing is kept")))
+        marks[IDEAL] = "iDEAL"
     return ChoiceCardsField(
         rows=rows,
-        marks={shown.method.code: shown.mark for shown in methods},
+        marks=marks,
         refusals={
             shown.method.code: _("It has expired: add the new card, or choose another one.")
             for shown in methods
@@ -59,6 +68,31 @@ class CardSetupForm(forms.Form):
 
     def chosen(self) -> list[BillingProfile]:
         return [self.profiles[code] for code in self.cleaned_data.get("default_for", [])]
+
+
+class ActiveCardSetupForm(CardSetupForm):
+    """A card that may become the active method of a subscription, and of those that share its old one (S3-8, S3-9).
+
+    Off by default; the box switches everything that is listed and not cleared.
+    """
+
+    is_active = forms.BooleanField(label=gettext_lazy("Use this card as my active payment method"), required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["default_for"].initial = list(self.profiles)
+
+    def chosen(self) -> list[BillingProfile]:
+        return super().chosen() if self.cleaned_data["is_active"] else []
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("is_active") and not cleaned.get("default_for"):
+            self.add_error(
+                "default_for",
+                forms.ValidationError(_("Choose at least one subscription, or clear the box above."), code="none"),
+            )
+        return cleaned
 
 
 class DefaultMethodForm(forms.Form):
@@ -107,17 +141,100 @@ class ActiveMethodForm(DefaultMethodForm):
         return [self.subscriptions[code].profile for code in self.cleaned_data["subscriptions"]]
 
 
+class CardUpdateForm(forms.Form):
+    """The step to the gateway's page on which a card is changed: nothing is typed here."""
+
+    def __init__(self, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(data)
+        self.helper = PortalFormHelper(guarded=False)
+
+
+class BackupMethodForm(forms.Form):
+    """With what a billing profile falls back when its default is refused (P19)."""
+
+    NONE = "none"
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        methods: Sequence[ShownMethod],
+        backup: PaymentMethod | None,
+        **options: Any,
+    ) -> None:
+        super().__init__(data, initial={"method": backup.code if backup else self.NONE}, **options)
+        self.methods = {shown.method.code: shown.method for shown in methods}
+        self.fields["method"] = method_choice(methods, None, label=gettext_lazy("When the default is refused"))
+        field: Any = self.fields["method"]
+        field.choices = [*field.choices, (self.NONE, _("Nothing: the invoice stays open until somebody pays it"))]
+        self.helper = PortalFormHelper("method")
+
+    def chosen(self) -> PaymentMethod | None:
+        return self.methods.get(self.cleaned_data["method"])
+
+
+class ReplacementForm(forms.Form):
+    """What is to move to another method, and to which (S3-23, P5): one thing, some of them, or everything."""
+
+    item = forms.MultipleChoiceField(
+        label=gettext_lazy("What changes"),
+        help_text=gettext_lazy("Clear what should stay as it is."),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": gettext_lazy("Choose at least one thing that is to change.")},
+    )
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        uses: Sequence[Use],
+        methods: Sequence[ShownMethod],
+        chosen: str = "",
+        only: Sequence[str] = (),
+    ) -> None:
+        self.uses = {use.key: use for use in uses if use.may_change}
+        wanted = [key for key in self.uses if key in only] or list(self.uses)
+        super().__init__(data, initial={"item": wanted, "method": chosen})
+        self.methods = {shown.method.code: shown.method for shown in methods}
+        item: Any = self.fields["item"]
+        item.choices = [(key, f"{use.name} · {use.line}") for key, use in self.uses.items()]
+        self.fields["method"] = method_choice(methods, None, label=gettext_lazy("Use instead"))
+        self.helper = PortalFormHelper("item", "method", method="get", guarded=False)
+
+    def chosen(self) -> PaymentMethod:
+        return self.methods[self.cleaned_data["method"]]
+
+    def moved(self) -> list[Use]:
+        return [self.uses[key] for key in self.cleaned_data["item"]]
+
+    def defaults(self) -> list[BillingProfile]:
+        return [use.profile for use in self.moved() if not use.is_backup]
+
+    def backups(self) -> list[BillingProfile]:
+        return [use.profile for use in self.moved() if use.is_backup]
+
+
 class MethodRemovalForm(forms.Form):
-    """Remove a method; where it is in use, another one takes its place first (P4)."""
+    """Remove a method; where it is in use, another one takes its place first, or none does (P4)."""
+
+    NONE = "none"
 
     replacement = forms.ChoiceField(label=gettext_lazy("Use instead"), required=False)
 
-    def __init__(self, data: Mapping[str, Any] | None = None, *, candidates: Sequence[ShownMethod]) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        candidates: Sequence[ShownMethod],
+        can_detach: bool = False,
+    ) -> None:
         super().__init__(data)
         self.candidates = {shown.method.code: shown.method for shown in candidates}
-        if candidates:
-            names = [(shown.method.code, f"{shown.method}, {shown.expiry}") for shown in candidates]
-            self.fields["replacement"].choices = names
+        names = [(shown.method.code, f"{shown.method}, {shown.expiry}") for shown in candidates]
+        if can_detach:
+            names.append((self.NONE, _("Nothing: leave them without a payment method")))
+        if names:
+            self.fields["replacement"].choices = names  # type: ignore[attr-defined]
             self.fields["replacement"].required = True
         else:
             del self.fields["replacement"]
@@ -125,6 +242,26 @@ class MethodRemovalForm(forms.Form):
 
     def chosen(self) -> PaymentMethod | None:
         return self.candidates.get(self.cleaned_data.get("replacement", ""))
+
+    @property
+    def detaches(self) -> bool:
+        return bool(self.cleaned_data.get("replacement") == self.NONE)
+
+
+class RemovalPlanForm(forms.Form):
+    """From which day on a method may be deleted by itself (P4)."""
+
+    start = forms.DateField(
+        label=gettext_lazy("Delete it by itself from"),
+        help_text=gettext_lazy("On that day, or on the first one after it on which nothing uses it any more."),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d", "%d-%m-%Y"],
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, on: date, suggested: date) -> None:
+        super().__init__(data, initial={"start": suggested})
+        self.fields["start"].widget.attrs["min"] = (on + timedelta(days=1)).isoformat()
+        self.helper = PortalFormHelper()
 
 
 class PayForm(forms.Form):
@@ -147,6 +284,7 @@ class PayForm(forms.Form):
         on: date,
         chosen: str = "",
         amount: Money | None = None,
+        offers_ideal: bool = False,
     ) -> None:
         self.invoice = invoice
         self.entered: Money | None = None
@@ -158,13 +296,15 @@ class PayForm(forms.Form):
                 "request_key": uuid.uuid4().hex,
                 "shown": amount.minor,
                 "amount": amount,
-                "method": chosen or self._preferred(methods, current, on),
+                "method": chosen or self._preferred(methods, current, on) or (IDEAL if offers_ideal else ""),
             },
         )
         self.fields["amount"] = MoneyField(
             label=_("Amount to pay on %(number)s") % {"number": invoice.number}, currency=invoice.currency, minimum=1
         )
-        self.fields["method"] = method_choice(methods, current, label=gettext_lazy("Payment method"))
+        self.fields["method"] = method_choice(
+            methods, current, with_ideal=offers_ideal, label=gettext_lazy("Payment method")
+        )
         self.order_fields(["request_key", "shown", "amount", "method"])
         self.helper = PortalFormHelper(tag=False)
 
@@ -173,8 +313,9 @@ class PayForm(forms.Form):
         """What the page says will be paid."""
         return self.entered or self.initial["amount"]
 
-    def chosen(self) -> PaymentMethod:
-        return self.methods[self.cleaned_data["method"]]
+    def chosen(self) -> PaymentMethod | None:
+        """The saved method; None for iDEAL."""
+        return self.methods.get(self.cleaned_data["method"])
 
     def clean_amount(self) -> Money:
         amount: Money = self.cleaned_data["amount"]

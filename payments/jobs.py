@@ -5,11 +5,13 @@ from datetime import datetime, time, timedelta
 from django.utils import timezone
 
 from core.jobs import clock, job
+from payments.mail import tell_expiring
 from payments.models import CardSetup, GatewayEvent, Mandate, Payment, PaymentMethod
+from payments.querysets import EXPIRING_DAYS
 from payments.services.cards import finish_card_setup
 from payments.services.events import process_event
 from payments.services.mandates import lapse_mandate
-from payments.services.methods import forget_method
+from payments.services.methods import forget_method, remove_as_planned
 from payments.services.reconcile import reconcile
 from payments.services.settle import look_up
 
@@ -42,6 +44,22 @@ def forget_removed_method(row_id: int) -> None:
 def lapse_unused_mandate(row_id: int) -> None:
     """End a mandate on which nothing was collected for 36 months."""
     lapse_mandate(Mandate.objects.get(pk=row_id), on=timezone.localdate())
+
+
+@clock("daily", at=time(3))
+def remove_planned_methods(slot: datetime) -> None:
+    """Delete the cards whose owner asked for it by a day that has come, as far as nothing uses them any more (P4)."""
+    on = timezone.localdate(slot)
+    for method in PaymentMethod.objects.to_remove(on).order_by("pk"):
+        remove_as_planned(method, on=on)
+
+
+@clock("daily", at=time(6))
+def tell_of_expiring_cards(slot: datetime) -> None:
+    """Mail 30 and 7 days before a card that pays for something expires, once each (§3.9)."""
+    on = timezone.localdate(slot)
+    for method in PaymentMethod.objects.in_use().expiring(on, days=EXPIRING_DAYS + 1).order_by("pk"):
+        tell_expiring(method, on=on)
 
 
 @clock("daily", at=time(2))

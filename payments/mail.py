@@ -1,19 +1,21 @@
 """Mail about payments and payment methods: who gets it, and what it says. Sent by the outbox."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from accounts.models import User
+from accounts.models import AccountRole, User
 from accounts.services.notices import mail_people, mail_person, owners_of
-from core.mail_classes import MailClass
+from core.mail_classes import MAIL_RULES, MailClass
 from core.messages import Message, Verdict, recheck
-from core.policy import Action, holders, may, read_roles
+from core.policy import Action, Role, holders, may, read_roles
 from payments.declines import explain
 from payments.models import Payment, PaymentMethod
-from profiles.models import BillingProfile
+from profiles.models import BillingProfile, ProfileRole
 from profiles.people import effective_owners
 from profiles.recipients import mailed_recipients
 
@@ -60,6 +62,7 @@ def tell_declined(payment: Payment) -> None:
                 "advice": advice,
                 "numbers": [allocation.invoice.number for allocation in allocations],
                 "path": reverse("invoice_payment", args=[allocations[0].invoice.code]),
+                "problems_path": f"{reverse('payment_problems')}#{payment.decline_reason}",
             },
             reference=f"payment:{payment.code}",
             key=f"declined:{payment.code}:{person.pk}",
@@ -87,6 +90,7 @@ def tell_returned(payment: Payment) -> None:
                 "advice": advice,
                 "numbers": [allocation.invoice.number for allocation in allocations],
                 "path": reverse("invoice_payment", args=[allocations[0].invoice.code]),
+                "problems_path": f"{reverse('payment_problems')}#{payment.decline_reason}",
             },
             reference=f"payment:{payment.code}",
             key=f"returned:{payment.code}:{person.pk}",
@@ -106,6 +110,68 @@ def tell_default_changed(method: PaymentMethod, profiles: Iterable[BillingProfil
 def tell_method_removed(method: PaymentMethod, *, by: User) -> None:
     """A card was taken away."""
     _tell("method_removed", method, (), by)
+
+
+# How many days before its last one an expiring method is mailed about, once each (§3.9).
+EXPIRY_NOTICES = (30, 7)
+
+
+def tell_expiring(method: PaymentMethod, *, on: date) -> None:
+    """A method that pays for something expires soon: to owners and contributors of what it pays for, and where
+    there are none to those of the account; once 30 and once 7 days before (§3.9)."""
+    if method.valid_until is None or not on <= method.valid_until:
+        return
+    left = (method.valid_until - on).days
+    notice = min((days for days in EXPIRY_NOTICES if left <= days), default=None)
+    if notice is None:
+        return
+    profiles = BillingProfile.objects.filter(Q(methods__default=method) | Q(methods__backup=method))
+    of_person: dict[User, list[BillingProfile]] = {}
+    for profile in profiles.select_related("account").order_by("name", "pk"):
+        for person in keepers(profile, on=on):
+            of_person.setdefault(person, []).append(profile)
+    for person, theirs in of_person.items():
+        mail_person(
+            person,
+            template="card_expiring",
+            mail_class=MailClass.CARD_EXPIRING,
+            context={
+                "method": method.short_name,
+                "account": method.account.name,
+                "last_day": method.valid_until,
+                "days": left,
+                "profiles": [profile.name for profile in theirs],
+                "path": reverse("method_replacement", args=[method.code]),
+            },
+            reference=f"method:{method.code}",
+            key=f"expiring:{method.code}:{method.valid_until}:{notice}:{person.pk}",
+        )
+
+
+def keepers(profile: BillingProfile, *, on: date) -> list[User]:
+    """Who looks after the methods of a profile: the rule of the class "card expiring" (§3.9).
+
+    On online services that is the account administrator, who is the owner of every subscription.
+    """
+    rule = MAIL_RULES[MailClass.CARD_EXPIRING]
+    direct = ProfileRole.objects.active(on).filter(profile=profile, role__in=rule.roles, user__is_active=True)
+    people = [held.user for held in direct.select_related("user").order_by("user__name", "pk")]
+    if not people:
+        above = [*rule.fallback_roles, Role.ACCOUNT_ADMINISTRATOR]
+        held_above = AccountRole.objects.active(on).filter(
+            account=profile.account, role__in=above, user__is_active=True
+        )
+        people = [held.user for held in held_above.select_related("user").order_by("user__name", "pk")]
+    return people
+
+
+@recheck(MailClass.CARD_EXPIRING)
+def expiry_still_counts(message: Message) -> Verdict:
+    """Nobody is told of a card that pays nothing any more, or that lost sight of it (I23)."""
+    method = PaymentMethod.objects.filter(code=message.reference.removeprefix("method:")).first()
+    if method is None or not PaymentMethod.objects.in_use().filter(pk=method.pk).exists():
+        return Verdict.WITHDRAW
+    return _seen_by(message.recipient, Action.METHOD_VIEW, method)
 
 
 def _tell(template: str, method: PaymentMethod, profiles: Iterable[BillingProfile], by: User) -> None:
@@ -150,10 +216,12 @@ def decline_still_wanted(message: Message) -> Verdict:
 def _verdict(message: Message, action: Action) -> Verdict:
     code = message.reference.removeprefix("payment:")
     payment = Payment.objects.filter(code=code).first()
-    if payment is None:
-        return Verdict.SEND
-    people = User.objects.filter(is_active=True).filter(email__iexact=message.recipient) | User.objects.filter(
-        is_active=True, contact_email__iexact=message.recipient
+    return Verdict.SEND if payment is None else _seen_by(message.recipient, action, payment)
+
+
+def _seen_by(address: str, action: Action, obj: Payment | PaymentMethod) -> Verdict:
+    people = User.objects.filter(is_active=True).filter(email__iexact=address) | User.objects.filter(
+        is_active=True, contact_email__iexact=address
     )
-    reads = any(may(person, action, payment, read_roles(person)) for person in people)
+    reads = any(may(person, action, obj, read_roles(person)) for person in people)
     return Verdict.SEND if reads else Verdict.WITHDRAW

@@ -28,6 +28,7 @@ from payments.querysets import (
     PaymentQuerySet,
 )
 from profiles.models import BillingProfile
+from subscriptions.models import Subscription
 
 
 class Family(models.TextChoices):
@@ -77,6 +78,9 @@ class PaymentMethod(models.Model):
     last_declined_at = models.DateTimeField(null=True, blank=True)
     added_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     added_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Somebody asked that it be deleted by itself: tried from that day on until nothing uses it any more (P4).
+    remove_from = models.DateField(null=True, blank=True)
+    removal_asked_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
 
     TRANSITIONS = states.METHOD
     POLICY = Scope(view=Action.METHOD_VIEW, account="account", profile="profile")
@@ -185,7 +189,8 @@ class CardSetup(models.Model):
     Written before anybody is sent there.
 
     `profile` is where the card will be offered (empty: on every profile of the account), `default_for`
-    the profiles that will pay with it, and `invoice` the one somebody was about to pay.
+    the profiles that will pay with it, and `invoice` the one somebody was about to pay. `subscription`
+    and `replaces` say from which page the person went, so that they come back to it.
     """
 
     code = CodeField()
@@ -195,6 +200,8 @@ class CardSetup(models.Model):
     invoice = models.ForeignKey(Invoice, models.PROTECT, null=True, related_name="+")
     family = models.CharField(max_length=12, choices=Family, default=Family.CARD)
     changes = models.ForeignKey(PaymentMethod, models.PROTECT, null=True, related_name="+")
+    subscription = models.ForeignKey(Subscription, models.PROTECT, null=True, related_name="+")
+    replaces = models.ForeignKey(PaymentMethod, models.PROTECT, null=True, related_name="+")
     gateway = models.CharField(max_length=20)
     idempotency_key = models.CharField(max_length=64, unique=True)
     session_id = models.CharField(max_length=255, blank=True)

@@ -31,6 +31,14 @@ class PaymentMethodQuerySet(PolicyQuerySet):
         """Those that may be asked for money on that day."""
         return self.kept().filter(Q(valid_until=None) | Q(valid_until__gte=on))
 
+    def to_remove(self, on: date) -> PaymentMethodQuerySet:
+        """Those of which somebody asked that they go by themselves by that day."""
+        return self.kept().filter(remove_from__lte=on)
+
+    def in_use(self) -> PaymentMethodQuerySet:
+        """What some billing profile pays with, or would fall back on."""
+        return self.filter(Q(default_of__isnull=False) | Q(backup_of__isnull=False)).distinct()
+
     def offered_on(self, profile: Any) -> PaymentMethodQuerySet:
         """What the profile may pay with: its own methods and those of the whole account (P1)."""
         return self.kept().filter(Q(profile=profile) | Q(profile=None), account_id=profile.account_id)

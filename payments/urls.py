@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from payments.views import closing, methods, payments, webhooks
+from payments.views import closing, methods, one_method, payments, webhooks
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("billing-accounts/<code:code>/payment-methods/", methods.payment_methods, name="payment_methods"),
@@ -24,15 +24,35 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="profile_method_unlinking",
     ),
     path("billing-profiles/<code:code>/closing/", closing.profile_closing, name="profile_closing"),
+    path(
+        "billing-profiles/<code:code>/payment-methods/backup/",
+        methods.profile_backup_method,
+        name="profile_backup_method",
+    ),
+    path(
+        "subscriptions/<code:code>/payment-methods/",
+        methods.subscription_payment_methods,
+        name="subscription_payment_methods",
+    ),
     path("subscriptions/<code:code>/payment-method/", methods.subscription_method, name="subscription_method"),
     path("subscriptions/<code:code>/payment-method/new/", methods.subscription_card_new, name="subscription_card_new"),
-    path("payment-methods/<code:code>/removal/", methods.method_removal, name="method_removal"),
+    path("payment-methods/<code:code>/", one_method.payment_method, name="payment_method"),
+    path("payment-methods/<code:code>/edit/", one_method.method_edit, name="method_edit"),
+    path("payment-methods/<code:code>/replacement/", one_method.method_replacement, name="method_replacement"),
+    path("payment-methods/<code:code>/removal/", one_method.method_removal, name="method_removal"),
+    path("payment-methods/<code:code>/removal/plan/", one_method.method_removal_plan, name="method_removal_plan"),
+    path(
+        "payment-methods/<code:code>/removal/withdrawal/",
+        one_method.method_removal_withdrawal,
+        name="method_removal_withdrawal",
+    ),
     path("card-setups/<code:code>/return/", methods.card_setup_return, name="card_setup_return"),
     path("invoices/<code:code>/payment/", payments.invoice_payment, name="invoice_payment"),
     path("payments/<code:code>/", payments.payment, name="payment"),
     path("payments/<code:code>/receipt/", payments.payment_receipt, name="payment_receipt"),
     path("payments/<code:code>/return/", payments.payment_return, name="payment_return"),
     path("payments/<code:code>/cancellation/", payments.payment_cancellation, name="payment_cancellation"),
+    path("help/payment-problems/", payments.payment_problems, name="payment_problems"),
     path("webhooks/<slug:gateway>/", webhooks.gateway_webhook, name="gateway_webhook"),
 ]
 

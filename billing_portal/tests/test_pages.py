@@ -160,4 +160,4 @@ def test_PR14_any_words_may_be_searched_for(owner, account, words):
 def test_P12_help_says_who_may_do_what(owner, account):
     text = signed_in(owner).get(reverse("help")).content.decode()
     assert "Pay invoices" in text
-    assert "Your bank refused the payment without saying why." in text
+    assert reverse("payment_problems") in text

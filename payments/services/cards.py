@@ -38,6 +38,7 @@ from payments.services.mandates import keep_mandate, last_day
 from payments.services.methods import default_right, demand_default, make_default
 from payments.states import MethodStatus, SetupStatus
 from profiles.models import BillingProfile
+from subscriptions.models import Subscription
 
 # T31: a stolen list of cards is not tried out here.
 CARDS_PER_ACCOUNT = Limit("card added to an account", 10, timedelta(hours=1))
@@ -56,6 +57,8 @@ def start_card_setup(
     default_for: Iterable[BillingProfile] = (),
     invoice: Invoice | None = None,
     family: Family = Family.CARD,
+    subscription: Subscription | None = None,
+    replaces: PaymentMethod | None = None,
     by: User,
 ) -> tuple[CardSetup, str]:
     """Begin adding a card, or with `family` a direct debit: the set-up, and the address of the gateway's page
@@ -63,7 +66,7 @@ def start_card_setup(
 
     The method will belong to the account, and be offered on `profile` alone or, without one, on every
     profile. It becomes the default of those in `default_for` (S3-8). `invoice` is one that the person
-    is about to pay.
+    is about to pay, `subscription` and `replaces` are what they came from.
 
     Refuses `too_many` tries in an hour, `only_euro` for a direct debit of an account in another currency,
     and `gateway_silent` when the gateway does not answer.
@@ -76,7 +79,15 @@ def start_card_setup(
         raise Refused(_("SEPA direct debit collects euros only. Add a card instead."), "only_euro")
     _count(account)
     setup = _write_setup(
-        current_gateway(), profiles, account=account, profile=profile, invoice=invoice, family=family, started_by=by
+        current_gateway(),
+        profiles,
+        account=account,
+        profile=profile,
+        invoice=invoice,
+        subscription=subscription,
+        replaces=replaces,
+        family=family,
+        started_by=by,
     )
     return setup, _open_page(setup)
 

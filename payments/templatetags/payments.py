@@ -3,7 +3,7 @@
 {% payment_panel invoice %}                       the payments of an invoice, latest first
 {% payment_button invoice %}                      Pay now, or why not, for block commands
 {% open_attempt invoice as processing %}          the ids of invoices with an attempt that is not over:
-{% decline_advice %}                              every reason for a decline and what helps, for the help page
+{% active_method subscription %}                  what it is paid with, where it has a method of its own
 {% open_attempts invoices as processing %}        for {% invoice_status invoice today processing %}
 {% pay_now invoice processing %}                  the link of a row of a list
 """
@@ -21,9 +21,10 @@ from core.money import Money
 from core.policy import Action, may
 from core.templatetags.ui import link_button
 from invoices.models import Invoice
-from payments.declines import DECLINES, Decline, explain
-from payments.models import Allocation, Payment
+from payments.declines import Decline, explain
+from payments.models import Allocation, Payment, ProfileMethods
 from payments.states import AllocationStatus, PaymentStatus
+from subscriptions.models import Subscription
 
 register = template.Library()
 
@@ -81,10 +82,11 @@ def payment_button(context: Context, invoice: Invoice) -> dict[str, Any]:
     }
 
 
-@register.inclusion_tag("payments/_decline_advice.html")
-def decline_advice() -> dict[str, Any]:
-    """Every reason for which a payment is declined, and what to do then (S3-16)."""
-    return {"declines": DECLINES.values()}
+@register.simple_tag
+def active_method(subscription: Subscription) -> str:
+    """With what a subscription of online services is paid, as words; empty where nothing is chosen."""
+    chosen = ProfileMethods.objects.filter(profile=subscription.profile_id).select_related("default").first()
+    return str(chosen.default) if chosen and chosen.default else ""
 
 
 @register.filter

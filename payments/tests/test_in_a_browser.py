@@ -1,16 +1,17 @@
 """The pages of cards and payments in a real browser: accessible, quiet, on every width, with and without scripts."""
 
 import re
+import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as project
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import expect
 
 from accounts.models import User
 from accounts.tests.factories import BillingAccountFactory, UserFactory
+from core.sessions import SessionStore
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox import api
 from payments.models import Payment, PaymentMethod, ProfileMethods
@@ -67,6 +68,10 @@ def _session(user, url):
     session = SessionStore()
     session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), project.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    # As everywhere in tests: whoever is signed in has also confirmed who they are.
+    confirmed = {"method": "mfa", "at": time.time(), "reauthenticated": True}
+    session["account_authentication_methods"] = [confirmed]
+    session["account_authentication_methods_user"] = str(user.pk)
     session.save()
     return {"name": project.SESSION_COOKIE_NAME, "value": session.session_key, "url": url}
 
@@ -144,7 +149,7 @@ def test_S3_4_to_S3_10_a_card_is_added_refused_and_added(visit, profile, scripts
     page.get_by_role("button", name="Add this card").click()
 
     expect(page.get_by_text("Visa ending 4242 was added, and pays for Warehouse from now on.")).to_be_visible()
-    assert ProfileMethods.objects.get(profile=profile).default == PaymentMethod.objects.get()
+    assert ProfileMethods.objects.get(profile=profile).default == PaymentMethod.objects.kept().get()
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])

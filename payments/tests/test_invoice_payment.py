@@ -83,7 +83,7 @@ def test_T01_only_cards_of_this_profile_and_of_the_account_are_offered(client, p
     refused = client.post(address(invoice), fields(client, invoice, sibling))
 
     offered = {code for code, _label in response.context["form"].fields["method"].choices}
-    assert offered == {own.code, shared.code}
+    assert offered == {own.code, shared.code, "ideal"}
     assert refused.context["form"].errors["method"]
     assert foreign.code not in response.content.decode()
     assert not Payment.objects.exists()
@@ -216,13 +216,28 @@ def test_a_paid_invoice_says_that_there_is_nothing_to_pay(client, payer, profile
     assert "This invoice is paid already." in response.content.decode()
 
 
-def test_P2_without_a_card_the_page_says_who_may_add_one(client, payer, invoice, profile):
+def test_P2_P19_without_a_card_ideal_pays_and_the_page_says_who_may_add_one(client, payer, invoice, profile):
     ProfileRoleFactory(profile=profile, role=Role.PROFILE_OWNER, user=UserFactory(name="Olga Owner"))
 
-    text = client.get(address(invoice)).content.decode()
+    response = client.get(address(invoice))
+    asked = client.post(
+        address(invoice), {"request_key": "0123456789", "shown": "12100", "amount": "121.00", "method": "ideal"}
+    )
+
+    payment = Payment.objects.get()
+    assert response.context["form"]["method"].value() == "ideal"
+    assert "Olga Owner" in response.content.decode()
+    assert (payment.family, payment.method, asked.headers["Location"]) == ("wallet", None, payment.action_url)
+
+
+def test_P2_in_another_currency_and_without_a_card_the_page_says_what_is_left(client, payer, profile):
+    type(profile.account).objects.filter(pk=profile.account_id).update(currency="USD")
+    type(profile).objects.filter(pk=profile.pk).update(currency="USD")
+    profile.refresh_from_db()
+
+    text = client.get(address(InvoiceFactory(profile=profile, currency="USD"))).content.decode()
 
     assert "This billing profile has no card." in text
-    assert "Olga Owner" in text
 
 
 def test_on_online_services_the_administrator_pays_with_a_card_of_the_account(client):

@@ -1,15 +1,19 @@
 """Which method pays for what, and what stands in the way of removing one."""
 
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
 from core.errors import Forbidden, Refused
 from core.models import Message
 from core.policy import Role
-from invoices.tests.factories import InvoiceFactory
-from payments.blockers import blockers
+from core.states import move
+from core.templatetags.ui import day
+from invoices.tests.factories import ChargeFactory, InvoiceFactory
+from payments.blockers import blockers, free_from
 from payments.gateways.sandbox.models import Card
 from payments.jobs import forget_removed_method
 from payments.models import PaymentMethod, ProfileMethods
@@ -200,10 +204,38 @@ def test_S3_15_a_card_in_use_is_refused_and_stays(profile, owner):
 def test_S3_15_subscriptions_that_it_pays_for_are_named(owner):
     _account, (compute, _mail, _storage) = online_account(owner)
 
-    (blocker,) = blockers(default_of(compute.profile), on=TODAY)
+    paid, renewing = blockers(default_of(compute.profile), on=TODAY)
 
-    assert (blocker.title, blocker.sub) == ("Pays 2 subscriptions", "Compute, Mail")
-    assert blocker.href == f"/subscriptions/{compute.code}/payment-method/"
+    assert (paid.title, paid.sub) == ("Pays 2 subscriptions", "Compute, Mail")
+    assert renewing.title == "2 subscriptions renew by themselves"
+    assert renewing.sub == f"Compute on {day(compute.next_renewal(TODAY))}, Mail on {day(compute.next_renewal(TODAY))}"
+    assert {paid.href, renewing.href} == {f"/subscriptions/{compute.code}/payment-method/"}
+
+
+def test_S3_15_a_disabled_subscription_keeps_the_card_for_90_days_and_says_until_when(account, owner):
+    online = BillingAccountFactory(online_services=True, owner=owner)
+    hidden = SubscriptionProfileFactory(account=online)
+    method = PaymentMethodFactory(account=online, default_for=[hidden])
+    subscription = SubscriptionFactory(profile=hidden, name="Compute")
+    move(subscription, "past_due")
+    move(subscription, "disabled")
+
+    (blocker,) = blockers(method, on=TODAY)
+
+    last = timezone.localdate() + timedelta(days=90)
+    assert (blocker.title, blocker.until) == ("Disabled: Compute", last)
+    assert free_from([blocker]) == last + timedelta(days=1)
+    assert day(last) in blocker.sub
+
+
+def test_S3_15_charges_of_the_open_period_stand_in_the_way(profile):
+    method = PaymentMethodFactory(account=profile.account, default_for=[profile])
+    subscription = SubscriptionFactory(profile=profile, measured=True)
+    ChargeFactory(subscription=subscription, cost=Decimal("12.345"))
+
+    titles = [blocker.title for blocker in blockers(method, on=TODAY)]
+
+    assert titles == [f"Default of {profile}", "Pays 1 subscription", "Charges not invoiced yet: €12.35"]
 
 
 def test_an_invoice_that_the_card_failed_to_pay_keeps_it(profile, owner):

@@ -64,12 +64,12 @@ def test_S3_1_the_account_page_shows_state_expiry_and_use_of_each_card(client, a
 
 def test_a_card_in_use_that_expires_stands_above_the_list(client, account, profile, time_machine):
     time_machine.move_to(date(2026, 11, 20))
-    PaymentMethodFactory(account=account, valid_until=date(2026, 11, 30), default_for=[profile])
+    method = PaymentMethodFactory(account=account, valid_until=date(2026, 11, 30), default_for=[profile])
 
     text = text_of(client.get(f"/billing-accounts/{account.code}/payment-methods/"))
 
     assert "expires on 30 Nov 2026" in text
-    assert f'href="/billing-profiles/{profile.code}/payment-methods/default/"' in text
+    assert f'href="/payment-methods/{method.code}/replacement/"' in text
 
 
 def test_T01_I22_people_see_the_cards_of_their_profiles_and_of_the_account_and_no_names_of_others(client, account):
@@ -164,7 +164,7 @@ def test_S3_8_a_card_is_added_and_made_the_default_on_the_way_back(client, profi
     ]
     assert ProfileMethods.objects.get(profile=profile).default == method
     assert "Visa ending 4242 was added, and pays for Warehouse from now on." in text_of(response)
-    assert 'class="pm is-changed"' in text_of(response)
+    assert 'class="pm pm--used is-changed"' in text_of(response)
 
 
 def test_S3_10_a_refused_card_comes_back_with_reason_and_advice(client, profile):
@@ -185,7 +185,7 @@ def test_coming_back_without_a_card_says_so(client, profile):
 
     response = client.get(back, follow=True)
 
-    assert "No card was added." in text_of(response)
+    assert "Nothing was added." in text_of(response)
     assert response.redirect_chain == [(f"/billing-profiles/{profile.code}/payment-methods/", 302)]
 
 
@@ -304,7 +304,7 @@ def test_P5_S3_9_make_active_lists_what_moves_and_leaves_what_was_cleared(client
 def test_S3_8_a_new_card_becomes_active_for_the_ticked_subscriptions(client, online):
     _account, (compute, mail), card, _other = online
     hosted = client.post(
-        f"/subscriptions/{compute.code}/payment-method/new/", {"default_for": [mail.profile.code]}
+        f"/subscriptions/{compute.code}/payment-method/new/", {"is_active": "on", "default_for": [mail.profile.code]}
     ).headers["Location"]
     back = client.post(
         hosted, {"number": SPECIMENS["mastercard"].number, "expiry": "12/99", "code": "123", "holder": "T. Test"}
@@ -348,6 +348,7 @@ def test_S3_14_a_free_card_is_removed_after_saying_what_happens(client, account)
 
 def test_S3_15_posting_the_removal_of_a_card_in_use_changes_nothing(client, profile):
     method = PaymentMethodFactory(account=profile.account, default_for=[profile])
+    SubscriptionFactory(profile=profile)
 
     text = text_of(client.post(f"/payment-methods/{method.code}/removal/"))
 

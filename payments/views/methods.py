@@ -1,10 +1,12 @@
-"""Pages of payment methods: those of an account and of a billing profile, and adding, choosing, removing one."""
+"""Pages of payment methods: the lists of an account, a billing profile and a subscription; adding and choosing one."""
 
-from collections.abc import Sequence
+from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,23 +17,26 @@ from accounts.models import BillingAccount
 from core.codes import code_asked_for
 from core.errors import Refused
 from core.forms import posted
-from core.lists import read_page
+from core.lists import read_page, sorting
 from core.policy import Action, may, requires
 from core.step_up import recently_confirmed
 from invoices.models import Invoice
-from payments.blockers import blockers, due_invoices
 from payments.declines import explain
-from payments.forms import ActiveMethodForm, CardSetupForm, DefaultMethodForm, MethodRemovalForm
-from payments.models import CardSetup, PaymentMethod, ProfileMethods
+from payments.filters import METHOD_SORTS, MethodFilter
+from payments.forms import (
+    ActiveCardSetupForm,
+    ActiveMethodForm,
+    BackupMethodForm,
+    CardSetupForm,
+    DefaultMethodForm,
+)
+from payments.models import CardSetup, Family, PaymentMethod, ProfileMethods
 from payments.services.cards import finish_card_setup, start_card_setup
-from payments.services.methods import is_offered, remove_method, set_default_method, sharing_subscriptions
-from payments.shown import ShownMethod, first_expiring, offered_methods, seen_methods, shown_methods
+from payments.services.methods import set_backup_method, set_default_method, sharing_subscriptions
+from payments.shown import ShownMethod, first_expiring, method_history, offered_methods, seen_methods, shown_methods
 from payments.states import SetupStatus
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
-
-NEWEST_FIRST = ["-added_at", "-pk"]
-
 
 # --- Lists --------------------------------------------------------------------------------------
 
@@ -40,11 +45,14 @@ NEWEST_FIRST = ["-added_at", "-pk"]
 def payment_methods(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """The payment methods of an account; on online services also which subscription pays with which (S3-1)."""
     today = timezone.localdate()
-    page = read_page(request, seen_methods(request.user, account).select_related("profile"), NEWEST_FIRST)
+    filters = MethodFilter(request.GET, on=today)
+    found = filters.apply(seen_methods(request.user, account)).select_related("profile")
+    page = read_page(request, found, sorting(request, METHOD_SORTS, "-added"))
     methods = shown_methods(page.rows, to=request.user, on=today)
     context = {
         "account": account,
         "page": page,
+        "filters": filters,
         "methods": methods,
         "expiring": first_expiring(methods),
         "subscriptions": _subscriptions_with_method(request, account),
@@ -57,18 +65,46 @@ def payment_methods(request: HttpRequest, account: BillingAccount) -> HttpRespon
 def profile_payment_methods(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
     """With what a billing profile pays, and with what it could (S3-2)."""
     today = timezone.localdate()
-    page = read_page(request, PaymentMethod.objects.offered_on(profile).select_related("profile"), NEWEST_FIRST)
-    methods = shown_methods(page.rows, to=request.user, on=today)
-    current = _current(profile)
+    filters = MethodFilter(request.GET, on=today)
+    found = filters.apply(PaymentMethod.objects.offered_on(profile)).select_related("profile")
+    page = read_page(request, found, sorting(request, METHOD_SORTS, "-added"))
+    chosen = _chosen_of(profile)
     context = {
         "account": profile.account,
         "profile": profile,
         "page": page,
-        "methods": methods,
-        "default": shown_methods([current], to=request.user, on=today)[0] if current else None,
+        "filters": filters,
+        "methods": shown_methods(page.rows, to=request.user, on=today),
+        "default": _shown(chosen.default if chosen else None, request, today),
+        "backup": _shown(chosen.backup if chosen else None, request, today),
+        "next_invoice": profile.next_billing_date(today),
         "changed": request.GET.get("changed", ""),
     }
     return render(request, "payments/profile_payment_methods.html", context)
+
+
+@requires(Action.METHOD_VIEW, Subscription)
+def subscription_payment_methods(request: HttpRequest, subscription: Subscription) -> HttpResponse:
+    """With what a subscription of online services is paid, what it could be, and who changed it (S3-5, S3-11)."""
+    if subscription.profile.is_shown:
+        return redirect("profile_payment_methods", subscription.profile.code)
+    today = timezone.localdate()
+    filters = MethodFilter(request.GET, on=today)
+    found = filters.apply(PaymentMethod.objects.offered_on(subscription.profile)).select_related("profile")
+    page = read_page(request, found, sorting(request, METHOD_SORTS, "-added"))
+    chosen = _chosen_of(subscription.profile)
+    context = {
+        "account": subscription.account,
+        "subscription": subscription,
+        "page": page,
+        "filters": filters,
+        "methods": shown_methods(page.rows, to=request.user, on=today),
+        "default": _shown(chosen.default if chosen else None, request, today),
+        "next_invoice": subscription.profile.next_billing_date(today),
+        "history": method_history(subscription.profile),
+        "changed": request.GET.get("changed", ""),
+    }
+    return render(request, "payments/subscription_payment_methods.html", context)
 
 
 # --- Adding a card ------------------------------------------------------------------------------
@@ -77,8 +113,8 @@ def profile_payment_methods(request: HttpRequest, profile: BillingProfile) -> Ht
 @requires(Action.METHOD_ADD, BillingAccount)
 @recently_confirmed
 def card_new(request: HttpRequest, account: BillingAccount) -> HttpResponse:
-    """Add a card that every billing profile of the account may pay with."""
-    return _add_card(request, account, profile=None, choices=[], back="payment_methods", of=account)
+    """Add a card that every billing profile of the account may pay with, also to replace one with it (S3-23)."""
+    return _add_card(request, account, CardSetupForm(posted(request), profiles=[], label=""))
 
 
 @requires(Action.METHOD_ADD, BillingProfile)
@@ -88,35 +124,30 @@ def profile_card_new(request: HttpRequest, profile: BillingProfile) -> HttpRespo
     choices = []
     if may(request.user, Action.METHOD_REPLACE_DEFAULT, profile):
         choices = [(profile, _("Use this card as the default of %(profile)s") % {"profile": profile})]
-    return _add_card(
-        request, profile.account, profile=profile, choices=choices, back="profile_payment_methods", of=profile
-    )
+    form = CardSetupForm(posted(request), profiles=choices, label=_("Default payment method"))
+    return _add_card(request, profile.account, form, profile=profile)
 
 
 @requires(Action.METHOD_SET_ACTIVE, Subscription)
 @recently_confirmed
 def subscription_card_new(request: HttpRequest, subscription: Subscription) -> HttpResponse:
     """Add a card, and let the subscriptions that share a card with this one pay with it (S3-8, S3-9)."""
-    sharing = [
-        (each.profile, _("Pay %(subscription)s with it") % {"subscription": each})
-        for each in sharing_subscriptions(subscription)
-    ]
-    return _add_card(
-        request, subscription.account, profile=None, choices=sharing, back="subscription_method", of=subscription
-    )
+    sharing = [(each.profile, str(each)) for each in sharing_subscriptions(subscription)]
+    form = ActiveCardSetupForm(posted(request), profiles=sharing, label=_("Subscriptions that change"))
+    return _add_card(request, subscription.account, form, subscription=subscription)
 
 
 def _add_card(
     request: HttpRequest,
     account: BillingAccount,
+    form: CardSetupForm,
     *,
-    profile: BillingProfile | None,
-    choices: Sequence[tuple[BillingProfile, str]],
-    back: str,
-    of: Any,
+    profile: BillingProfile | None = None,
+    subscription: Subscription | None = None,
 ) -> HttpResponse:
-    label = _("Default payment method") if profile else _("Use as active payment method")
-    form = CardSetupForm(posted(request), profiles=choices, label=label)
+    replaces = _method_to_replace(request, account)
+    debits = account.currency == "EUR"
+    family = Family.DIRECT_DEBIT if debits and request.GET.get("family") == Family.DIRECT_DEBIT else Family.CARD
     if form.is_valid():
         try:
             _setup, address = start_card_setup(
@@ -124,6 +155,9 @@ def _add_card(
                 profile=profile,
                 default_for=form.chosen(),
                 invoice=_invoice_to_pay(request, account),
+                subscription=subscription,
+                replaces=replaces,
+                family=family,
                 by=request.user,
             )
         except Refused as refusal:
@@ -138,10 +172,14 @@ def _add_card(
     context = {
         "account": account,
         "profile": profile,
-        "of": of,
+        "subscription": subscription,
         "form": form,
-        "back": reverse(back, args=[of.code]),
+        "is_debit": family == Family.DIRECT_DEBIT,
+        "offers_debit": debits,
+        "notice_days": settings.DEBIT_NOTICE_DAYS,
+        "back": _home_of(account, profile, subscription, replaces),
         "decline": explain(refused.decline_reason) if refused else None,
+        "reason": refused.decline_reason if refused else "",
     }
     return render(request, "payments/card_new.html", context)
 
@@ -150,15 +188,28 @@ def _add_card(
 def card_setup_return(request: HttpRequest, setup: CardSetup) -> HttpResponse:
     """Back from the gateway's page. The address says nothing: the gateway is asked (T33)."""
     setup = finish_card_setup(setup)
+    if setup.changes is not None:
+        return _back_from_change(request, setup, setup.changes)
     if setup.status == SetupStatus.COMPLETED and setup.method is not None:
         messages.success(request, _card_added(setup))
         if setup.invoice is not None:
             return redirect(f"{reverse('invoice_payment', args=[setup.invoice.code])}?method={setup.method.code}")
-        return redirect(f"{_home_of(setup)}?changed={setup.method.code}")
+        came_from = _home_of(setup.account, setup.profile, setup.subscription, setup.replaces)
+        return redirect(f"{came_from}?{'method' if setup.replaces else 'changed'}={setup.method.code}")
     if setup.status == SetupStatus.FAILED:
-        return redirect(f"{_form_of(setup)}?refused={setup.code}")
-    messages.info(request, _("No card was added."))
-    return redirect(_home_of(setup))
+        return redirect(_form_of(setup))
+    messages.info(request, _("Nothing was added."))
+    return redirect(_home_of(setup.account, setup.profile, setup.subscription, setup.replaces))
+
+
+def _back_from_change(request: HttpRequest, setup: CardSetup, method: PaymentMethod) -> HttpResponse:
+    if setup.status == SetupStatus.FAILED:
+        return redirect(f"{reverse('method_edit', args=[method.code])}?refused={setup.code}")
+    if setup.status == SetupStatus.COMPLETED:
+        messages.success(request, _("%(method)s was brought up to date.") % {"method": method})
+    else:
+        messages.info(request, _("%(method)s is as it was.") % {"method": method})
+    return redirect("payment_method", method.code)
 
 
 # --- Choosing -----------------------------------------------------------------------------------
@@ -194,6 +245,30 @@ def profile_default_method(request: HttpRequest, profile: BillingProfile) -> Htt
     return render(request, "payments/profile_default_method.html", context)
 
 
+@requires(Action.METHOD_REPLACE_DEFAULT, BillingProfile)
+@recently_confirmed
+def profile_backup_method(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
+    """Choose with what a billing profile falls back when its default is refused, or nothing (P19)."""
+    today = timezone.localdate()
+    methods, current = offered_methods(profile, to=request.user, on=today)
+    others = [shown for shown in methods if shown.method != current]
+    chosen = _chosen_of(profile)
+    form = BackupMethodForm(posted(request), methods=others, backup=chosen.backup if chosen else None)
+    if form.is_valid():
+        try:
+            set_backup_method(profile, form.chosen(), by=request.user, on=today)
+        except Refused as refusal:
+            form.add_error(None, refusal)
+        else:
+            said = (
+                _("%(method)s is now the backup of %(profile)s.") if form.chosen() else _("%(profile)s has no backup.")
+            )
+            messages.success(request, said % {"method": form.chosen(), "profile": profile})
+            return redirect("profile_payment_methods", profile.code)
+    context = {"account": profile.account, "profile": profile, "form": form, "current": current, "methods": others}
+    return render(request, "payments/profile_backup_method.html", context)
+
+
 @requires(Action.METHOD_SET_ACTIVE, Subscription)
 @recently_confirmed
 def subscription_method(request: HttpRequest, subscription: Subscription) -> HttpResponse:
@@ -221,9 +296,8 @@ def subscription_method(request: HttpRequest, subscription: Subscription) -> Htt
                 len(profiles),
             )
             messages.success(request, said % {"number": len(profiles), "method": form.chosen()})
-            return redirect(
-                f"{reverse('payment_methods', args=[subscription.account.code])}?changed={form.chosen().code}"
-            )
+            address = reverse("subscription_payment_methods", args=[subscription.code])
+            return redirect(f"{address}?changed={form.chosen().code}")
     context = {
         "account": subscription.account,
         "subscription": subscription,
@@ -234,48 +308,16 @@ def subscription_method(request: HttpRequest, subscription: Subscription) -> Htt
     return render(request, "payments/subscription_method.html", context)
 
 
-# --- Removing -----------------------------------------------------------------------------------
-
-
-@requires(Action.METHOD_DELETE, PaymentMethod)
-@recently_confirmed
-def method_removal(request: HttpRequest, method: PaymentMethod) -> HttpResponse:
-    """Remove a payment method, or see all that stands in the way (S3-14, S3-15, P4)."""
-    if not method.is_kept:
-        raise Http404
-    today = timezone.localdate()
-    standing = blockers(method, on=today)
-    under_way = blockers(method, on=today, replaced=True)
-    candidates = _replacements(request, method) if standing and not under_way else []
-    form = MethodRemovalForm(posted(request), candidates=candidates)
-    if form.is_valid():
-        try:
-            remove_method(method, replacement=form.chosen(), by=request.user, on=today)
-        except Refused as refusal:
-            form.add_error(None, refusal)
-        else:
-            messages.success(request, _("%(method)s was removed.") % {"method": method})
-            return redirect("payment_methods", method.account.code)
-    shown = shown_methods([method], to=request.user, on=today)[0]
-    context = {
-        "account": method.account,
-        "method": method,
-        "shown": shown,
-        "form": form,
-        "blockers": standing,
-        "candidates": candidates,
-        "is_under_way": bool(under_way),
-        "debts": due_invoices(method)[:1],
-    }
-    return render(request, "payments/method_removal.html", context)
-
-
 # --- Helpers ------------------------------------------------------------------------------------
 
 
-def _current(profile: BillingProfile) -> PaymentMethod | None:
-    methods = ProfileMethods.objects.filter(profile=profile).select_related("default__profile").first()
-    return methods.default if methods else None
+def _chosen_of(profile: BillingProfile) -> ProfileMethods | None:
+    rows = ProfileMethods.objects.filter(profile=profile).select_related("default__profile", "backup__profile")
+    return rows.first()
+
+
+def _shown(method: PaymentMethod | None, request: HttpRequest, on: date) -> ShownMethod | None:
+    return shown_methods([method], to=request.user, on=on)[0] if method else None
 
 
 def _subscriptions_with_method(request: HttpRequest, account: BillingAccount) -> list[tuple[Subscription, Any]]:
@@ -287,15 +329,6 @@ def _subscriptions_with_method(request: HttpRequest, account: BillingAccount) ->
     rows = ProfileMethods.objects.filter(profile__in=[each.profile_id for each in subscriptions])
     active = {row.profile_id: row.default for row in rows.select_related("default")}
     return [(each, active.get(each.profile_id)) for each in subscriptions]
-
-
-def _replacements(request: HttpRequest, method: PaymentMethod) -> list[ShownMethod]:
-    """What could take its place everywhere it pays now."""
-    today = timezone.localdate()
-    profiles = [row.profile for row in method.default_of.select_related("profile")]
-    others = PaymentMethod.objects.chargeable(today).filter(account=method.account).exclude(pk=method.pk)
-    fitting = [other for other in others.order_by(*NEWEST_FIRST) if all(is_offered(other, each) for each in profiles)]
-    return shown_methods(fitting, to=request.user, on=today)
 
 
 def _invoice_to_pay(request: HttpRequest, account: BillingAccount) -> Invoice | None:
@@ -314,13 +347,39 @@ def _card_added(setup: CardSetup) -> str:
     }
 
 
-def _home_of(setup: CardSetup) -> str:
-    if setup.profile is not None:
-        return reverse("profile_payment_methods", args=[setup.profile.code])
-    return reverse("payment_methods", args=[setup.account.code])
+def _method_to_replace(request: HttpRequest, account: BillingAccount) -> PaymentMethod | None:
+    """The method whose place the new card is to take, where the address names one that may be replaced."""
+    methods = PaymentMethod.objects.allowing(request.user, Action.METHOD_EDIT).filter(account=account).kept()
+    return methods.filter(code=code_asked_for(request, "replaces")).first()
+
+
+def _home_of(
+    account: BillingAccount,
+    profile: BillingProfile | None,
+    subscription: Subscription | None,
+    replaces: PaymentMethod | None,
+) -> str:
+    """Where somebody came from who went to add a card."""
+    if replaces is not None:
+        return reverse("method_replacement", args=[replaces.code])
+    if subscription is not None:
+        return reverse("subscription_payment_methods", args=[subscription.code])
+    if profile is not None:
+        return reverse("profile_payment_methods", args=[profile.code])
+    return reverse("payment_methods", args=[account.code])
 
 
 def _form_of(setup: CardSetup) -> str:
-    if setup.profile is not None:
-        return reverse("profile_card_new", args=[setup.profile.code])
-    return reverse("card_new", args=[setup.account.code])
+    """The page from which the card was to be added, with why it was not (S3-10)."""
+    if setup.subscription is not None:
+        address = reverse("subscription_card_new", args=[setup.subscription.code])
+    elif setup.profile is not None:
+        address = reverse("profile_card_new", args=[setup.profile.code])
+    else:
+        address = reverse("card_new", args=[setup.account.code])
+    asked = {"refused": setup.code}
+    if setup.invoice is not None:
+        asked["invoice"] = setup.invoice.code
+    if setup.replaces is not None:
+        asked["replaces"] = setup.replaces.code
+    return f"{address}?{urlencode(asked)}"

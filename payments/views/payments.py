@@ -14,13 +14,13 @@ from core.errors import Refused
 from core.forms import posted
 from core.lists import read_page, sorting
 from core.money import Money
-from core.policy import Action, requires
+from core.policy import Action, requires, signed_in_only
 from invoices.models import Invoice
-from payments.declines import explain
+from payments.declines import DECLINES, explain
 from payments.filters import SEGMENTS, PaymentFilter
-from payments.forms import PayForm
+from payments.forms import IDEAL, PayForm
 from payments.models import Payment
-from payments.services.pay import attempts_holding, cancel_payment, pay_invoices
+from payments.services.pay import attempts_holding, cancel_payment, pay_invoices, pay_once
 from payments.services.settle import look_up
 from payments.shown import offered_methods
 from payments.states import PaymentStatus
@@ -94,6 +94,13 @@ def payment_cancellation(request: HttpRequest, payment: Payment) -> HttpResponse
     return redirect(payment)
 
 
+@signed_in_only
+def payment_problems(request: HttpRequest) -> HttpResponse:
+    """Every reason for which a payment is declined and what helps, and questions about changing a method
+    (S3-16 … S3-20, S3-22)."""
+    return render(request, "payments/payment_problems.html", {"declines": DECLINES.items()})
+
+
 @requires(Action.INVOICE_PAY, Invoice)
 def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
     """Pay an invoice with a saved card (§3.7). A decline stays on the page, with its reason and advice (S3-17)."""
@@ -101,18 +108,13 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         return redirect(earlier)
     today = timezone.localdate()
     methods, current = offered_methods(invoice.profile, to=request.user, on=today)
-    values = {"invoice": invoice, "methods": methods, "current": current, "on": today}
+    offers_ideal = invoice.currency == "EUR"
+    values = {"invoice": invoice, "methods": methods, "current": current, "on": today, "offers_ideal": offers_ideal}
     form = PayForm(posted(request), **values, chosen=request.GET.get("method", ""))
     declined = earlier
     if declined is None and form.is_valid():
         try:
-            payment = pay_invoices(
-                [invoice],
-                method=form.chosen(),
-                by=request.user,
-                request_key=form.cleaned_data["request_key"],
-                amounts={invoice.pk: form.cleaned_data["amount"]},
-            )
+            payment = _pay(request, invoice, form)
         except Refused as refusal:
             form.add_error(None, refusal)
         else:
@@ -122,12 +124,15 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
                 return redirect(payment)
             declined = payment
     if declined is not None:
-        form = PayForm(None, **values, chosen=declined.method.code if declined.method else "", amount=declined.amount)
+        form = PayForm(
+            None, **values, chosen=declined.method.code if declined.method else IDEAL, amount=declined.amount
+        )
     context = {
         "account": invoice.account,
         "invoice": invoice,
         "form": form,
         "methods": methods,
+        "offers_ideal": offers_ideal,
         "card_for": _card_for(invoice),
         "add_card": _add_card_address(invoice),
         "declined": declined,
@@ -139,6 +144,15 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         "also_overdue": Invoice.objects.filter(profile=invoice.profile).overdue(today).exclude(pk=invoice.pk)[:1],
     }
     return render(request, "payments/invoice_payment.html", context)
+
+
+def _pay(request: HttpRequest, invoice: Invoice, form: PayForm) -> Payment:
+    """Pay with the chosen method, or once by iDEAL where that was chosen."""
+    method, values = form.chosen(), {"request_key": form.cleaned_data["request_key"]}
+    amounts = {invoice.pk: form.cleaned_data["amount"]}
+    if method is None:
+        return pay_once([invoice], by=request.user, amounts=amounts, **values)
+    return pay_invoices([invoice], method=method, by=request.user, amounts=amounts, **values)
 
 
 def _card_for(invoice: Invoice) -> BillingProfile | BillingAccount:

@@ -26,7 +26,7 @@ from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
 from invoices.documents.codes import check_code
 from invoices.models import Document, Invoice
 from invoices.tests.factories import InvoiceFactory
-from payments.models import CardSetup
+from payments.models import CardSetup, PaymentMethod
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory
 from profiles.models import BillingProfile, ExtraRecipient
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
@@ -70,7 +70,8 @@ def make_pages() -> Pages:
     _invoice_pages(pages, profile, today)
     _online_pages(pages, organisation)
     _empty_pages(pages)
-    for name in ("home", "help", "preferences", "scopes", "contact_information", "communication_preferences"):
+    people = ("contact_information", "communication_preferences", "preferences", "scopes")
+    for name in ("home", "help", "payment_problems", *people):
         pages.add("owner", name)
     _security_pages(pages, owner)
     for query in ("", "?q=op", "?q=nothingofthekind"):
@@ -176,6 +177,7 @@ def _profile_pages(pages: Pages, profile: BillingProfile) -> None:
         "profile_payment_methods",
         "profile_card_new",
         "profile_default_method",
+        "profile_backup_method",
     ):
         pages.add("owner", name, profile.code)
     for extra in profile.extra_recipients.all():
@@ -202,7 +204,15 @@ def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
         card = PaymentMethodFactory(profile=profile, specimen=specimen, valid_until=until)
         pages.add("owner", "method_removal", card.code)
     current = PaymentMethodFactory(profile=profile, default_for=[profile])
-    pages.add("owner", "method_removal", current.code)
+    profile.methods.backup = card
+    profile.methods.save()
+    for name in ("payment_method", "method_edit", "method_replacement", "method_removal", "method_removal_plan"):
+        pages.add("owner", name, current.code)
+    query = f"?item={profile.code}&method={PaymentMethod.objects.earliest('pk').code}"
+    pages.add("owner", "method_replacement", current.code, query=query)
+    pages.add("owner", "profile_card_new", profile.code, query="?family=direct_debit")
+    for query in ("?status=in_use", "?card=nobody"):
+        pages.add("owner", "profile_payment_methods", profile.code, query=query)
     first = Month.of(today).plus(-len(PAYMENT_STATES) - 4)
     invoices = [InvoiceFactory(profile=profile, month=first.plus(each)) for each in range(len(PAYMENT_STATES) + 3)]
     for invoice, state in zip(invoices, PAYMENT_STATES, strict=False):
@@ -252,7 +262,7 @@ def _online_pages(pages: Pages, organisation: Any) -> None:
         "payments",
     ):
         pages.add(actor, name, account.code)
-    for name in ("subscription", "subscription_method", "subscription_card_new"):
+    for name in ("subscription", "subscription_payment_methods", "subscription_method", "subscription_card_new"):
         pages.add(actor, name, subscription.code)
     for name in ("subscription_email_preference", "subscription_recipients", "subscription_recipient_new"):
         pages.add(actor, name, subscription.code)
