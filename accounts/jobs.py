@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from accounts.models import Attempt, LinkRequest, Proof, ServiceNotice
+from accounts.models import Attempt, LinkRequest, PasswordReset, Proof, ServiceNotice
 from accounts.services.limits import LONGEST
 from accounts.services.links import answer_link_request
 from accounts.services.service_notices import hand_out_notice
@@ -29,6 +29,7 @@ def forget_old_attempts(slot: datetime) -> None:
 def forget_old_requests(slot: datetime) -> None:
     """Links that were asked for and codes that were sent long ago."""
     LinkRequest.objects.filter(answered_at__lt=slot - KEPT).delete()
+    PasswordReset.objects.filter(expires_at__lt=slot - KEPT).delete()
     Proof.objects.filter(created_at__lt=slot - KEPT).delete()
 
 

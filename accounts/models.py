@@ -164,6 +164,7 @@ class TopicChoice(models.Model):
 class LinkKind(models.TextChoices):
     """What somebody who is not signed in may ask a link for."""
 
+    PASSWORD = "password", _("New password")
     TOPICS = "topics", _("Communication preferences")
 
 
@@ -176,6 +177,8 @@ class LinkRequest(models.Model):
     email = models.EmailField(max_length=254)
     language = models.CharField(max_length=2, choices=settings.LANGUAGES)
     asked_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Of codes for a new password; counted for everybody alike.
+    tries = models.PositiveSmallIntegerField(default=0)
     answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -185,6 +188,40 @@ class LinkRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} · {self.asked_at:%Y-%m-%d %H:%M}"
+
+
+class ResetWay(models.TextChoices):
+    """By which proofs a lost password may be replaced (§3.9)."""
+
+    LINK = "link", _("The link to the sign-in address")
+    CODES = "codes", _("Codes to the alternate e-mail and to the phone")
+    FACTOR = "factor", _("The link to the sign-in address and a second factor")
+    HELP = "help", _("Another administrator")
+
+
+class PasswordReset(models.Model):
+    """A request for a new password that turned out to be somebody's, and the proofs it takes (T15).
+
+    Two codes belong to one row: each is good for nothing elsewhere or alone. Only digests are kept.
+    """
+
+    request = models.OneToOneField(LinkRequest, models.CASCADE, related_name="reset")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    way = models.CharField(max_length=8, choices=ResetWay)
+    mail_digest = models.CharField(max_length=64, blank=True)
+    text_digest = models.CharField(max_length=64, blank=True)
+    token_digest = models.CharField(max_length=64, unique=True, null=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("reset of a password")
+        verbose_name_plural = _("resets of passwords")
+        constraints = [models.CheckConstraint(condition=Q(tries__lte=5), name="reset_five_tries")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_way_display()}"
 
 
 class Audience(models.TextChoices):

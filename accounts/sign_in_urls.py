@@ -9,6 +9,7 @@ from allauth.mfa.webauthn import views as passkey_views
 from django.urls import URLPattern, path, re_path
 from django.views.generic import RedirectView
 
+from accounts.password_views import password_codes, password_factor, password_factor_link
 from accounts.security_views import passkey_removal
 
 # Where allauth has lists of its own, ours is the one page.
@@ -21,6 +22,9 @@ urlpatterns: list[URLPattern] = [
     path("reauthenticate/", views.reauthenticate, name="account_reauthenticate"),
     path("password/change/", views.password_change, name="account_change_password"),
     path("password/reset/", views.password_reset, name="account_reset_password"),
+    path("password/reset/codes/<code:code>/", password_codes, name="password_codes"),
+    path("password/reset/factor/", password_factor, name="password_factor"),
+    path("password/reset/factor/<str:token>/", password_factor_link, name="password_factor_link"),
     path("password/reset/done/", views.password_reset_done, name="account_reset_password_done"),
     re_path(
         r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]{1,13})-(?P<key>.{1,100})/$",

@@ -184,6 +184,7 @@ MFA_FORMS = {
     "authenticate": "accounts.second_factor.AuthenticateForm",
     "reauthenticate": "accounts.second_factor.ReauthenticateForm",
     "activate_totp": "accounts.second_factor.ActivateTOTPForm",
+    "add_webauthn": "accounts.second_factor.AddPasskeyForm",
 }
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # allauth's own list of addresses is not used
@@ -191,6 +192,8 @@ MFA_ALLOW_UNVERIFIED_EMAIL = True  # allauth's own list of addresses is not used
 MFA_TOTP_TOLERANCE = 1
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS and (DEBUG or DEMO)
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 20 * 60
+# Alternate e-mail and phone help to a new password once they have been in force for so many days.
+RECOVERY_DAYS = env.int("RECOVERY_DAYS", default=3)
 # Whoever looks after an account or its people is signed out after so long without a click.
 IDLE_MINUTES = 30
 

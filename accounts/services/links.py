@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 
 from accounts.models import LinkKind, LinkRequest, User
 from accounts.services.notices import mail_person
+from accounts.services.passwords import answer_password_request
 from accounts.services.topics import LINK_DAYS, topics_link
 from core.messages import MailClass
 
@@ -23,7 +24,9 @@ def ask_for_link(kind: LinkKind, email: str) -> LinkRequest:
 def answer_link_request(request: LinkRequest) -> None:
     """Queue the mail that answers it, in the caller's transaction, and mark it as answered."""
     person = User.objects.filter(email__iexact=request.email, is_active=True).first()
-    if person is not None:
+    if request.kind == LinkKind.PASSWORD:
+        answer_password_request(request, person)
+    elif person is not None:
         mail_topics_link(person)
     LinkRequest.objects.filter(pk=request.pk).update(answered_at=timezone.now())
 
