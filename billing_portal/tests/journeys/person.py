@@ -127,7 +127,8 @@ class Person:
         expect(self.page.get_by_text(words).filter(visible=True).first).to_be_visible(timeout=PATIENCE)
 
     def does_not_see(self, text: str, **values: Any) -> None:
-        expect(self.page.get_by_text(self.word(text, **values)).filter(visible=True)).to_have_count(0)
+        found = self.page.get_by_text(self.word(text, **values)).filter(visible=True)
+        expect(found).to_have_count(0, timeout=PATIENCE)
 
     def reads(self, heading: str, **values: Any) -> None:
         """The heading of the page or panel that is open now: the person has arrived."""

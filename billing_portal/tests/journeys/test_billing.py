@@ -49,6 +49,7 @@ def test_S2_8_charges_of_a_month_become_one_invoice_that_says_what_was_used(pers
     marieke.sees_in_row(invoice.number, "Operations NL")
     marieke.looks()
     marieke.follows(invoice.number)
+    marieke.sees("Bill-to address")
     marieke.looks()
     shown = squeezed(marieke.page.locator("main").inner_text())
     with marieke.speaking():

@@ -62,11 +62,11 @@ def test_S3_17_a_declined_payment_says_why_what_helps_and_that_nothing_was_taken
     payer.follows("Pay now")
     payer.reads("Pay %(number)s", number=invoice.number)
     payer.presses("Pay now")
-    payer.sees("There is not enough balance on the account of this card.")
+    payer.sees("There is not enough balance on the account.")
     payer.sees("Pay with another card.")
     payer.looks()
     mail = mailbox(tom.email).get_body(("plain",)).get_content()
-    assert payer.word("There is not enough balance on the account of this card.") in " ".join(mail.split())
+    assert payer.word("There is not enough balance on the account.") in " ".join(mail.split())
     assert Invoice.objects.get().status == "due"
 
     with payer.speaking():
