@@ -20,7 +20,7 @@ from django.utils.translation.template import templatize
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGE = "nl"
 PROJECT = "billing_portal"
-APPS = ["core", "accounts", "profiles", "subscriptions", "invoices", "payments"]
+APPS = ["core", "accounts", "profiles", "subscriptions", "invoices", "payments", "support"]
 FILE = f"locale/{LANGUAGE}/LC_MESSAGES/django.po"
 HEADER = """msgid ""
 msgstr ""

@@ -43,6 +43,7 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.METHOD_DELETE: _("Remove a payment method"),
     Action.SUBSCRIPTION_VIEW: _("See subscriptions"),
     Action.SUBSCRIPTION_CREATE: _("Buy a subscription"),
+    Action.SUPPORT_ASK: _("Ask the vendor"),
 }
 
 

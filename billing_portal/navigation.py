@@ -64,7 +64,13 @@ IN_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         ),
     ),
     (_("Settings"), (Entry("sliders", _("Properties"), "account_properties", Action.ACCOUNT_VIEW),)),
-    ("", (Entry("help", _("Help + support"), "help"),)),
+    (
+        "",
+        (
+            Entry("mail", _("Support requests"), "support_requests", Action.SUPPORT_VIEW),
+            Entry("help", _("Help + support"), "help"),
+        ),
+    ),
 )
 
 WITHOUT_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "invoices",
     "payments",
     "payments.gateways.sandbox",
+    "support",
     "billing_portal",
     "billing_portal.demo",
     "django.contrib.admin",

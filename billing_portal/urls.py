@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("subscriptions.urls")),
     path("", include("invoices.urls")),
     path("", include("payments.urls")),
+    path("", include("support.urls")),
     path("preferences/", views.preferences, name="preferences"),
     path("language/", login_not_required(set_language), name="language"),
     path("sign-in/", include("accounts.sign_in_urls")),

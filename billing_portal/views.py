@@ -117,7 +117,9 @@ def search(request: HttpRequest) -> HttpResponse:
 def help_page(request: HttpRequest) -> HttpResponse:
     """Who may do what, read from the policy table, and what to do when a payment is declined (P12, S3-16)."""
     roles = (*ACCOUNT_ROLES, *PROFILE_ROLES, Role.ACCOUNT_ADMINISTRATOR)
-    return render(request, "portal/help.html", {"roles": roles, "table": capability_table(roles)})
+    accounts = BillingAccount.objects.allowing(request.user, Action.ACCOUNT_SEE).order_by("name", "pk")
+    context = {"roles": roles, "table": capability_table(roles), "asking": accounts[:20]}
+    return render(request, "portal/help.html", context)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -244,7 +244,17 @@ class HistoryContext(Context):
         proxy = True
         verbose_name = _("context of history")
         verbose_name_plural = _("contexts of history")
-        triggers = append_only()
+        triggers = [
+            # Not by taking the right away: the library writes a context by an upsert, which needs it.
+            pgtrigger.Trigger(
+                name="no_update",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="RAISE EXCEPTION 'who was acting is final' USING ERRCODE = 'check_violation';",
+            ),
+            pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
+            no_truncate(),
+        ]
 
 
 class HistorySeal(models.Model):

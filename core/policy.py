@@ -144,6 +144,8 @@ class Action(StrEnum):
     ORGANISATION_VIEW = "organisation:view"
     ORGANISATION_EDIT = "organisation:edit"
     ORGANISATION_JOIN_ACCOUNT = "organisation:join_account"
+    SUPPORT_VIEW = "support:view"
+    SUPPORT_ASK = "support:ask"
 
 
 _COLUMNS = {
@@ -217,6 +219,8 @@ user:create                       .   .   .   .   .   .   .   .   x   .
 organisation:view                 .   .   .   .   .   .   .   .   x   x
 organisation:edit                 .   .   .   .   .   .   .   .   .   x
 organisation:join_account         .   .   .   .   .   .   .   .   .   x
+support:view                      x   x   x   x   x   x   x   x   .   x
+support:ask                       x   x   x   x   x   x   x   x   .   x
 """
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from accounts.forms import AddressPart
 from accounts.models import BillingAccount, User
 from accounts.services.invitations import person_in_organisation
-from core.forms import ChoiceCardsField, Grid, Note, PortalFormHelper, Section
+from core.forms import ChoiceCardsField, Grid, PortalFormHelper, Section
 from core.policy import PROFILE_ROLES, ROLE_DESCRIPTIONS, Role
 from profiles.models import BillingProfile, MarketplacePolicy
 
@@ -66,6 +66,7 @@ class ProfileForm(forms.Form):
         required=False,
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         input_formats=["%Y-%m-%d", "%d-%m-%Y"],
+        help_text=_("Invoices from that day on carry the next one."),
     )
     invoice_day = forms.IntegerField(
         label=_("Invoice day"),
@@ -97,7 +98,6 @@ class ProfileForm(forms.Form):
             Section(
                 _("PO number"),
                 Grid(("po_number", 2), ("coming_po_number", 2), ("coming_po_from", 2)),
-                Note(_("Invoices from that day on carry the next one; empty means none. Issued ones keep theirs.")),
             ),
             *self.bill_to.layout(title=BILL_TO_TITLE),
         )

@@ -10,7 +10,7 @@ from django.core.management import get_commands
 
 from billing_portal.checks import routes
 
-OURS = ("core", "accounts", "profiles", "subscriptions", "invoices", "payments", "billing_portal")
+OURS = ("core", "accounts", "profiles", "subscriptions", "invoices", "payments", "support", "billing_portal")
 # Commands that people who run the portal never type: they serve those who develop it.
 FOR_DEVELOPERS = {"translations"}
 

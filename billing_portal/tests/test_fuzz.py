@@ -46,6 +46,7 @@ from profiles.models import BillingProfile, ExtraRecipient, ProfileRole
 from profiles.tests.factories import ProfileRoleFactory
 from subscriptions.models import Price
 from subscriptions.tests.factories import PriceFactory
+from support.models import SupportFile
 
 SAMPLE = 8  # cases of each route in the default run
 MOST_STATEMENTS = 250
@@ -343,6 +344,7 @@ def _parameters(stage: Stage, pattern: Any, place: Any) -> list[dict[str, Any]]:
         "role": lambda: _role_row(pattern.name, place),
         "invitation": lambda: Invitation.objects.filter(account=account).first(),
         "price": lambda: Price.objects.filter(currency=account.currency).first(),
+        "file": lambda: SupportFile.objects.first(),
         "recipient": lambda: ExtraRecipient.objects.filter(profile__account=account).first(),
         "delivery_id": lambda: Delivery.objects.filter(invoice=stage.rows["own", Invoice]).first(),
         "mail": lambda: DemoMail.objects.first(),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-APPS = ("core", "accounts", "profiles", "subscriptions", "invoices", "payments", "billing_portal")
+APPS = ("core", "accounts", "profiles", "subscriptions", "invoices", "payments", "support", "billing_portal")
 MODULES = [
     path
     for app in APPS

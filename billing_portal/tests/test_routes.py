@@ -25,6 +25,8 @@ from payments.tests.factories import PaymentFactory, PaymentMethodFactory
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
 from subscriptions.tests.factories import SubscriptionFactory
+from support.models import SupportRequest
+from support.tests.factories import SupportRequestFactory
 
 # One row of each model at a place. A guarded route whose model is missing here fails the test.
 SAMPLES: dict[type, Callable[[Place], Any]] = {
@@ -33,6 +35,7 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
     Subscription: lambda place: SubscriptionFactory(profile=place.profile),
     Invoice: lambda place: InvoiceFactory(profile=place.profile),
     PaymentMethod: lambda place: PaymentMethodFactory(account=place.account, profile=place.profile),
+    SupportRequest: lambda place: SupportRequestFactory(profile=place.profile),
     Payment: lambda place: PaymentFactory(invoices=[InvoiceFactory(profile=place.profile)]),
     CardSetup: lambda place: CardSetup.objects.create(
         account=place.account, profile=place.profile, gateway="sandbox", idempotency_key=uuid.uuid4().hex

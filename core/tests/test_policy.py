@@ -22,6 +22,7 @@ LOOKING = {action for action in Action if action.value.split(":")[1] in {"see", 
     Action.PROFILE_VIEW_POLICIES,
     Action.PROFILE_EXPORT_ROLES,
     Action.INVOICE_RECEIVE,
+    Action.SUPPORT_ASK,
 }
 KEEPING_PEOPLE = {
     Action.USER_EDIT,

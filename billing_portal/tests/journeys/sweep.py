@@ -31,6 +31,7 @@ from payments.tests.factories import PaymentFactory, PaymentMethodFactory
 from profiles.models import BillingProfile, ExtraRecipient
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.tests.factories import PriceFactory, SubscriptionFactory
+from support.tests.factories import SupportMessageFactory, SupportRequestFactory
 
 # A name that does not fit on a phone, with nowhere to break it.
 LONG = "Hottentottententententoonstellingsmakersopleidingsprogramma Noord-Oost-Nederland B.V."
@@ -230,6 +231,14 @@ def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
     for query in ("", "?status=past_due", "?status=paid", "?number=NONE"):
         pages.add("owner", "invoices", account.code, query=query)
         pages.add("owner", "payments", account.code, query=query)
+    pages.add("owner", "support_requests", account.code)
+    pages.add("owner", "support_requests", account.code, query="?q=nothing")
+    pages.add("owner", "support_request_new", account.code, query=f"?invoice={invoices[-1].code}")
+    pages.add("owner", "support_request_new", account.code, query=f"?category=profile&profile={profile.code}")
+    for status in ("answered", "closed"):
+        asked = SupportRequestFactory(profile=profile, subject=f"Why this charge? {LONG}", status=status)
+        SupportMessageFactory(request=asked, text=f"We look at it.\n\n{LONG}", is_answer=True)
+        pages.add("owner", "support_request", asked.code)
     setup = CardSetup.objects.create(
         account=account, profile=profile, gateway="sandbox", idempotency_key=uuid.uuid4().hex, status="cancelled"
     )
@@ -285,6 +294,7 @@ def _empty_pages(pages: Pages) -> None:
         "purchase",
         "invoices",
         "payments",
+        "support_requests",
     ):
         pages.add("newcomer", name, account.code)
     for name in ("home", "scopes", "search"):

@@ -24,6 +24,9 @@ WITHOUT_A_PAGE = {
     "subscription_recipient_question",
     "subscription_recipient_test",
     "subscription_invoice_mute",
+    "support_request_message",
+    "support_request_closing",
+    "support_file",
 }
 LOOKS = [("en", "light"), ("nl", "dark")]
 EVERY_LOOK = [(language, color) for language in ("en", "nl") for color in ("light", "dark")]

@@ -1,0 +1,114 @@
+"""Forms of support requests."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import BillingAccount
+from core.errors import Refused
+from core.forms import Grid, PortalFormHelper
+from invoices.models import Invoice
+from profiles.models import BillingProfile
+from support.files import CheckedFile, check_file
+from support.models import Category
+from support.services import LONGEST
+
+
+class FilesInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Several files, each looked into; cleans to a list of CheckedFile."""
+
+    widget = FilesInput
+
+    def clean(self, data: Any, initial: Any = None) -> list[CheckedFile]:
+        uploads: Sequence[UploadedFile] = data if isinstance(data, list | tuple) else [data] if data else []
+        found, errors = [], []
+        for upload in uploads:
+            try:
+                super().clean(upload, initial)
+                found.append(check_file(upload))
+            except Refused as refusal:
+                errors.append(refusal)
+        if errors:
+            raise forms.ValidationError(errors)
+        return found
+
+
+def _files_field() -> FilesField:
+    return FilesField(
+        label=_("Files"), required=False, help_text=_("At most 3 of 5 MB each: PDF, PNG, JPEG, TXT or CSV.")
+    )
+
+
+class MessageForm(forms.Form):
+    """What somebody writes in a thread."""
+
+    text = forms.CharField(label=_("Message"), max_length=LONGEST, widget=forms.Textarea(attrs={"rows": 5}))
+    attachments = _files_field()
+
+    def __init__(self, data: Mapping[str, Any] | None = None, files: Any = None, *, action: str, **kwargs: Any) -> None:
+        super().__init__(data, files, **kwargs)
+        self.helper = PortalFormHelper("text", "attachments", action=action)
+
+    def values(self) -> dict[str, Any]:
+        """For `write_message`."""
+        return {"text": self.cleaned_data["text"], "files": self.cleaned_data["attachments"]}
+
+
+class RequestForm(forms.Form):
+    """A new question, pre-filled from where it was asked (S2-26, S2-27)."""
+
+    category = forms.ChoiceField(label=_("What is it about?"), choices=Category)
+    profile = forms.ChoiceField(label=_("Billing profile"), required=False)
+    line = forms.ChoiceField(label=_("Charge"), required=False)
+    subject = forms.CharField(label=_("Subject"), max_length=150)
+    text = forms.CharField(label=_("Your question"), max_length=LONGEST, widget=forms.Textarea(attrs={"rows": 7}))
+    attachments = _files_field()
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        files: Any = None,
+        *,
+        account: BillingAccount,
+        profiles: Sequence[BillingProfile],
+        is_whole_account: bool,
+        invoice: Invoice | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data, files, **kwargs)
+        self.invoice = invoice
+        self.profiles = {profile.code: profile for profile in profiles}
+        self.lines = {str(line.position): line for line in invoice.lines.order_by("position")[:500]} if invoice else {}
+        layout: list[Any] = ["category"]
+        if invoice is None and not account.is_online_services and profiles:
+            whole = [("", _("The whole account"))] if is_whole_account else []
+            self.fields["profile"].choices = [*whole, *((code, each.name) for code, each in self.profiles.items())]
+            self.fields["profile"].required = not is_whole_account
+            layout.append("profile")
+        else:
+            del self.fields["profile"]
+        if self.lines:
+            rows = [(key, f"{line.section}: {line.description}"[:120]) for key, line in self.lines.items()]
+            self.fields["line"].choices = [("", _("The whole invoice")), *rows]
+            layout.append("line")
+        else:
+            del self.fields["line"]
+        self.helper = PortalFormHelper(Grid(*layout, "subject", "text", "attachments"))
+
+    def values(self) -> dict[str, Any]:
+        """For `open_request`."""
+        cleaned = self.cleaned_data
+        return {
+            **{name: cleaned[name] for name in ("category", "subject", "text")},
+            "files": cleaned["attachments"],
+            "profile": self.profiles.get(cleaned.get("profile", "")),
+            "invoice": self.invoice,
+            "line": self.lines.get(cleaned.get("line", "")),
+        }
