@@ -228,6 +228,7 @@ STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 # Several while one is replaced by the next.
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
+STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=20.0)
 # Where a person is sent: the hosted pages, and what stands between them and the bank's check.
 GATEWAY_PAGES = {"stripe": ["https://checkout.stripe.com", "https://hooks.stripe.com"]}
 

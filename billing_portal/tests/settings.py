@@ -15,6 +15,7 @@ for _name in (
     "STRIPE_SECRET_KEY",
     "STRIPE_WEBHOOK_SECRETS",
     "STRIPE_API_BASE",
+    "STRIPE_TIMEOUT_SECONDS",
     "LOG_FORMAT",
     "MEDIA_ROOT",
 ):

@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 # What this adapter was written against; the account's own default version does not matter.
 API_VERSION = "2026-10-28.endive"
-CONNECT_SECONDS, READ_SECONDS, LONGEST_SECONDS = 5, 20, 30
+CONNECT_SECONDS = 5
 RETRIES = 2
 TOLERANCE = timedelta(minutes=5)
 # A question to the person that is not answered by then is withdrawn, so that the invoice can be paid again.
@@ -118,7 +118,7 @@ _TIME = re.compile(r"(?:^|,)t=([0-9]{1,12})(?:,|$)")
 class _Patient(stripe.RequestsClient):
     """Stripe's client, which waits for each piece of an answer; this one also counts the whole."""
 
-    longest: float = LONGEST_SECONDS
+    longest: float
 
     def request(self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None) -> Any:  # type: ignore[override]
         ends = time.monotonic() + self.longest
@@ -136,19 +136,17 @@ class _Patient(stripe.RequestsClient):
 
 
 class StripeGateway:
-    """The adapter of Stripe. `timeout` and `retries` are those of one call; the settings say key and address."""
+    """The adapter of Stripe. The settings say key, address and how long to wait; `retries` are those of one call."""
 
     name = "stripe"
 
-    def __init__(
-        self, *, timeout: tuple[float, float] = (CONNECT_SECONDS, READ_SECONDS), retries: int = RETRIES
-    ) -> None:
-        self.timeout, self.retries = timeout, retries
+    def __init__(self, *, retries: int = RETRIES) -> None:
+        self.retries = retries
 
     @cached_property
     def client(self) -> Any:
-        http = _Patient(timeout=self.timeout)
-        http.longest = min(LONGEST_SECONDS, 2 * self.timeout[1])
+        http = _Patient(timeout=(CONNECT_SECONDS, settings.STRIPE_TIMEOUT_SECONDS))
+        http.longest = 1.5 * settings.STRIPE_TIMEOUT_SECONDS
         return stripe.StripeClient(
             settings.STRIPE_SECRET_KEY,
             stripe_version=API_VERSION,
