@@ -225,9 +225,9 @@ class StripeGateway:
             "payment_method": request.token,
             "payment_method_types": [TYPES[request.kind]],
             "confirm": True,
-            "description": request.description,
             "metadata": {"key": request.key},
         }
+        params |= {"description": request.description} if request.description else {}
         params |= {"off_session": True} if request.off_session else {"return_url": request.return_url}
         try:
             with _talking(request.key):
