@@ -6,9 +6,10 @@ from django.utils import timezone
 
 from core.jobs import clock, job
 from payments.mail import tell_expiring
-from payments.models import CardSetup, GatewayEvent, Mandate, Payment, PaymentMethod
+from payments.models import CardSetup, DebitNotice, GatewayEvent, Mandate, Payment, PaymentMethod, ProfileMethods
 from payments.querysets import EXPIRING_DAYS
 from payments.services.cards import finish_card_setup
+from payments.services.debits import announce_debit, collect_announced, to_announce
 from payments.services.events import process_event
 from payments.services.mandates import lapse_mandate
 from payments.services.methods import forget_method, remove_as_planned
@@ -60,6 +61,21 @@ def tell_of_expiring_cards(slot: datetime) -> None:
     on = timezone.localdate(slot)
     for method in PaymentMethod.objects.in_use().expiring(on, days=EXPIRING_DAYS + 1).order_by("pk"):
         tell_expiring(method, on=on)
+
+
+@clock("daily", at=time(4))
+def announce_direct_debits(slot: datetime) -> None:
+    """Say what will be collected by direct debit, as many days before as each mandate asks for."""
+    for invoice in to_announce(timezone.localdate(slot)):
+        methods = ProfileMethods.objects.select_related("default").get(profile=invoice.profile_id)
+        if methods.default is not None:
+            announce_debit(invoice, methods.default, at=timezone.now())
+
+
+@job(due=lambda now: DebitNotice.objects.to_collect(timezone.localdate(now)).order_by("collects_on", "pk"))
+def collect_direct_debit(row_id: int) -> None:
+    """Collect what was announced for today."""
+    collect_announced(DebitNotice.objects.get(pk=row_id), at=timezone.now())
 
 
 @clock("daily", at=time(2))

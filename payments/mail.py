@@ -14,7 +14,7 @@ from core.mail_classes import MAIL_RULES, MailClass
 from core.messages import Message, Verdict, recheck
 from core.policy import Action, Role, holders, may, read_roles
 from payments.declines import explain
-from payments.models import Payment, PaymentMethod
+from payments.models import DebitNotice, Payment, PaymentMethod
 from profiles.models import BillingProfile, ProfileRole
 from profiles.people import effective_owners
 from profiles.recipients import mailed_recipients
@@ -66,6 +66,26 @@ def tell_declined(payment: Payment) -> None:
             },
             reference=f"payment:{payment.code}",
             key=f"declined:{payment.code}:{person.pk}",
+        )
+
+
+def tell_debit_announced(notice: DebitNotice) -> None:
+    """How much is collected from which account, when and for what, to those who look after payment (I19)."""
+    for held in holders(Action.INVOICE_RECEIVE_DUNNING, notice.invoice.profile):
+        mail_person(
+            held.user,
+            template="debit_announced",
+            mail_class=MailClass.SERVICE,
+            context={
+                "amount": notice.amount,
+                "number": notice.invoice.number,
+                "day": notice.collects_on,
+                "account": notice.mandate.iban_masked,
+                "mandate": notice.mandate.reference,
+                "path": notice.invoice.get_absolute_url(),
+            },
+            reference=f"invoice:{notice.invoice.code}",
+            key=f"debit:{notice.pk}:{held.user_id}",
         )
 
 

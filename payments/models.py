@@ -22,6 +22,7 @@ from payments import states
 from payments.querysets import (
     EXPIRING_DAYS,
     CardSetupQuerySet,
+    DebitNoticeQuerySet,
     GatewayEventQuerySet,
     MandateQuerySet,
     PaymentMethodQuerySet,
@@ -336,6 +337,39 @@ class Payment(models.Model):
     def is_settled(self) -> bool:
         """Whether the money came."""
         return self.settled_at is not None
+
+
+class DebitNotice(models.Model):
+    """That an invoice will be collected by direct debit, on which day and how much, was said in time (I19)."""
+
+    mandate = models.ForeignKey(Mandate, models.PROTECT, related_name="notices")
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="debit_notices")
+    amount_minor = models.BigIntegerField()
+    announced_at = models.DateTimeField(_("announced"))
+    collects_on = models.DateField(_("collected on"))
+    status = models.CharField(
+        _("status"), max_length=10, choices=states.NoticeStatus, default=states.NoticeStatus.ANNOUNCED
+    )
+    dropped_because = models.CharField(max_length=30, blank=True)
+    payment = models.ForeignKey(Payment, models.PROTECT, null=True, related_name="debit_notices")
+
+    TRANSITIONS = states.NOTICE
+
+    objects = DebitNoticeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("notice of a direct debit")
+        verbose_name_plural = _("notices of direct debits")
+        constraints = [models.UniqueConstraint(fields=["mandate", "invoice"], name="announced_once")]
+        indexes = [models.Index(fields=["collects_on"], condition=Q(status="announced"), name="notice_due")]
+        triggers = [only_along(states.NOTICE, "notice_status_edges")]
+
+    def __str__(self) -> str:
+        return f"{self.invoice} {self.collects_on}"
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.invoice.currency)
 
 
 class Allocation(models.Model):

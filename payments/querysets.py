@@ -53,6 +53,12 @@ class MandateQuerySet(models.QuerySet):
         return self.active().filter(method__valid_until__lt=on)
 
 
+class DebitNoticeQuerySet(models.QuerySet):
+    def to_collect(self, on: date) -> DebitNoticeQuerySet:
+        """Announced for that day or an earlier one (I19)."""
+        return self.filter(status="announced", collects_on__lte=on)
+
+
 class CardSetupQuerySet(PolicyQuerySet):
     def open(self) -> CardSetupQuerySet:
         """Whose outcome is not known yet."""

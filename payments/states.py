@@ -1,4 +1,5 @@
-"""Which status of a payment, an allocation, a method, a mandate, a card set-up and an event may follow which (I14)."""
+"""Which status of a payment, an allocation, a method, a mandate, a notice, a card set-up and an event may follow
+which (I14)."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -109,6 +110,20 @@ class MandateStatus(Status):
 MANDATE: Transitions = {
     ("active", "lapsed"): "mandate.lapsed",
     ("active", "cancelled"): "mandate.cancelled",
+}
+
+
+class NoticeStatus(Status):
+    ANNOUNCED = "announced", _("Announced")
+    COLLECTED = "collected", _("Collected")
+    DROPPED = "dropped", _("Not collected")
+
+    __tones__ = {"announced": "info", "collected": "ok", "dropped": "neutral"}
+
+
+NOTICE: Transitions = {
+    ("announced", "collected"): "notice.collected",
+    ("announced", "dropped"): "notice.dropped",
 }
 
 

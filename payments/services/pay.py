@@ -25,7 +25,7 @@ from core.policy import Action, demand
 from invoices.models import Invoice
 from payments.gateways.base import ChargeRequest, GatewayUnavailable, MethodKind
 from payments.gateways.registry import gateway_named
-from payments.models import Allocation, Family, Initiator, Payment, PaymentMethod
+from payments.models import Allocation, DebitNotice, Family, Initiator, Mandate, Payment, PaymentMethod
 from payments.services.customers import customer_of
 from payments.services.methods import is_offered, lock_method
 from payments.services.settle import LOOKUP_AFTER, look_up, record_outcome, record_silence, what_to_find
@@ -40,7 +40,7 @@ def pay_invoices(
     invoices: Sequence[Invoice],
     *,
     method: PaymentMethod,
-    by: User,
+    by: User | None,
     request_key: str,
     amounts: Mapping[int, Money] | None = None,
     initiated_by: Initiator = Initiator.USER,
@@ -50,11 +50,15 @@ def pay_invoices(
 
     `amounts` maps the id of an invoice to a part of what it owes; without it all is paid. `request_key` is
     the form's own: the same form sent again, by the same person and for the same, gives the first attempt
-    back (I16, T59).
+    back (I16, T59). `by` is None for what the portal collects by itself; a direct debit of that kind has to
+    have been announced (I19), while a person who pays by it sees amount and day before.
 
     Refuses, and asks the gateway nothing: `not_payable`, `pays_too_much`, `under_way` (an attempt whose
-    outcome is open), `method_gone`, `expired`, `not_offered`, `too_many_declines`, `request_changed`.
+    outcome is open), `method_gone`, `expired`, `mandate_ended`, `not_announced`, `not_offered`,
+    `too_many_declines`, `request_changed`.
     """
+    if by is None and initiated_by == Initiator.USER:
+        raise ValueError("a person pays, or nobody does")
     return _pay(invoices, method, by, request_key, amounts or {}, initiated_by, at or timezone.now())
 
 
@@ -79,7 +83,7 @@ def pay_once(
 def _pay(
     invoices: Sequence[Invoice],
     method: PaymentMethod | None,
-    by: User,
+    by: User | None,
     request_key: str,
     amounts: Mapping[int, Money],
     initiated_by: Initiator,
@@ -133,7 +137,7 @@ def _parts(invoices: Sequence[Invoice], amounts: Mapping[int, Money]) -> list[tu
 def _write_intent(
     parts: Sequence[tuple[Invoice, Money]],
     method: PaymentMethod | None,
-    by: User,
+    by: User | None,
     request_key: str,
     digest: str,
     initiated_by: Initiator,
@@ -142,7 +146,8 @@ def _write_intent(
     """The attempt, committed with its key and what it holds; False where the same form had made it already."""
     with transaction.atomic(durable=True), acting(by, "invoice.pay"):
         for invoice, _part in parts:
-            demand(by, Action.INVOICE_PAY, invoice)
+            if by is not None:
+                demand(by, Action.INVOICE_PAY, invoice)
         locked = Invoice.objects.select_for_update(of=("self",)).select_related("profile", "account")
         stored = {invoice.pk: invoice for invoice in locked.filter(pk__in=[i.pk for i, _p in parts]).order_by("pk")}
         if (earlier := _earlier(request_key, digest)) is not None:
@@ -153,6 +158,8 @@ def _write_intent(
         if method is not None:
             method = lock_method(method)
             _check_method(method, stored[parts[0][0].pk], at)
+            if method.family == Family.DIRECT_DEBIT:
+                _check_mandate(method, parts, initiated_by, at)
         _check_declines(profile.account, at)
         payment = Payment.objects.create(
             account_id=profile.account_id,
@@ -232,6 +239,24 @@ def _check_method(method: PaymentMethod, invoice: Invoice, at: datetime) -> None
         raise Refused(_("%(method)s has expired. Choose another card, or add one.") % {"method": method}, "expired")
 
 
+def _check_mandate(
+    method: PaymentMethod, parts: Sequence[tuple[Invoice, Money]], initiated_by: Initiator, at: datetime
+) -> None:
+    mandate = Mandate.objects.active().filter(method=method).first()
+    if mandate is None:
+        raise mandate_ended(method)
+    if initiated_by == Initiator.USER:
+        return
+    notices = DebitNotice.objects.to_collect(timezone.localdate(at)).filter(mandate=mandate)
+    said = {notice.invoice_id: notice.amount_minor for notice in notices.filter(invoice__in=[i for i, _p in parts])}
+    if any(part.minor > said.get(invoice.pk, 0) for invoice, part in parts):
+        raise Refused(_("This direct debit was not announced in time."), "not_announced")
+
+
+def mandate_ended(method: PaymentMethod) -> Refused:
+    return Refused(_("The mandate of %(method)s has ended. Sign a new one.") % {"method": method}, "mandate_ended")
+
+
 def _check_declines(account: BillingAccount, at: datetime) -> None:
     recent = Payment.objects.failed().filter(account=account, created_at__gt=at - DECLINES_WITHIN)
     if recent.count() >= DECLINES_AT_MOST:
@@ -239,8 +264,8 @@ def _check_declines(account: BillingAccount, at: datetime) -> None:
 
 
 def _digest(
-    parts: Sequence[tuple[Invoice, Money]], amounts: Mapping[int, Money], method: PaymentMethod | None, by: User
+    parts: Sequence[tuple[Invoice, Money]], amounts: Mapping[int, Money], method: PaymentMethod | None, by: User | None
 ) -> str:
     # "All that is owed" stays the same request when the first one has paid it meanwhile.
     asked = [[invoice.pk, amounts[invoice.pk].minor if invoice.pk in amounts else "all"] for invoice, _part in parts]
-    return hashlib.sha256(json.dumps([by.pk, method.pk if method else None, asked]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([by and by.pk, method and method.pk, asked]).encode()).hexdigest()

@@ -16,10 +16,17 @@ from payments.gateways.sandbox import api
 from payments.gateways.sandbox.cards import SPECIMENS
 from payments.gateways.sandbox.jobs import settle_charge
 from payments.gateways.sandbox.models import Card, Charge
-from payments.jobs import forget_removed_method, lapse_unused_mandate, read_gateway_event
-from payments.models import Family, GatewayEvent, Mandate, PaymentMethod
+from payments.jobs import (
+    announce_direct_debits,
+    collect_direct_debit,
+    forget_removed_method,
+    lapse_unused_mandate,
+    read_gateway_event,
+)
+from payments.models import DebitNotice, Family, GatewayEvent, Mandate, PaymentMethod
 from payments.services.cards import finish_card_setup, start_card_setup, start_card_update
-from payments.services.mandates import last_day
+from payments.services.debits import announce_debit, collect_announced
+from payments.services.mandates import cancel_mandate, last_day
 from payments.services.methods import remove_method
 from payments.services.pay import pay_invoices, pay_once
 from payments.services.settle import look_up
@@ -176,6 +183,91 @@ def test_a_mandate_is_for_euros_only(contributor):
         start_card_setup(account, family=Family.DIRECT_DEBIT, by=owner)
 
     assert refusal.value.code == "only_euro"
+
+
+# --- Notices ------------------------------------------------------------------------------------
+
+
+def test_I19_a_debit_is_announced_in_time_and_collected_on_its_day(profile, contributor, time_machine):
+    method = sign(profile, contributor, "account_at_once", default_for=[profile]).method
+    invoice = InvoiceFactory(profile=profile)
+    early, in_time = (
+        timezone.now().replace(hour=4) + (invoice.due_date - timezone.localdate()) - timedelta(days=days)
+        for days in (3, 2)
+    )
+    announce_direct_debits(early)
+    assert not DebitNotice.objects.exists()
+
+    time_machine.move_to(in_time)
+    announce_direct_debits(in_time)
+    announce_direct_debits(in_time)
+    notice = DebitNotice.objects.get()
+    before = list(DebitNotice.objects.to_collect(invoice.due_date - timedelta(days=1)))
+    time_machine.move_to(in_time + timedelta(days=2))
+    collect_direct_debit(notice.pk)
+    collect_direct_debit(notice.pk)
+
+    notice.refresh_from_db()
+    invoice.refresh_from_db()
+    mail = Message.objects.get(template="debit_announced")
+    assert (notice.collects_on, notice.amount, before) == (invoice.due_date, notice.payment.amount, [])
+    assert (notice.status, notice.payment.initiated_by, invoice.status) == ("collected", "automatic", "paid")
+    assert (mail.recipient, mail.context["account"]) == (contributor.email, "NL42 •••• 0002")
+    assert mail.context["mandate"] == method.mandate.reference
+
+
+def test_I19_nothing_is_collected_by_itself_that_was_not_announced_or_is_more(profile, contributor):
+    method, invoice = sign(profile, contributor).method, InvoiceFactory(profile=profile)
+    notice = announce_debit(invoice, method, at=timezone.now())
+    codes = []
+    for at, said in ((timezone.now(), None), (timezone.now() + timedelta(days=60), 100)):
+        if said:
+            DebitNotice.objects.filter(pk=notice.pk).update(amount_minor=said)
+        with pytest.raises(Refused) as refusal:
+            pay_invoices(
+                [invoice], method=method, by=None, request_key=f"automatic-{said}", initiated_by="automatic", at=at
+            )
+        codes.append(refusal.value.code)
+
+    assert codes == ["not_announced", "not_announced"]
+    assert not Charge.objects.exists()
+
+
+def test_an_announced_debit_of_an_invoice_that_was_paid_meanwhile_is_dropped(profile, contributor):
+    method, card = sign(profile, contributor).method, PaymentMethodFactory(account=profile.account)
+    invoice = InvoiceFactory(profile=profile)
+    notice = announce_debit(invoice, method, at=timezone.now())
+    pay_invoices([invoice], method=card, by=contributor, request_key="0123456789")
+
+    collect_announced(notice, at=timezone.now() + timedelta(days=60))
+
+    notice.refresh_from_db()
+    assert (notice.status, notice.dropped_because, Charge.objects.count()) == ("dropped", "not_payable", 1)
+    with pytest.raises(Refused) as refusal:
+        announce_debit(invoice, method, at=timezone.now())
+    assert refusal.value.code == "not_payable"
+
+
+def test_an_ended_mandate_announces_and_collects_nothing(profile, contributor):
+    method, invoice = sign(profile, contributor, default_for=[profile]).method, InvoiceFactory(profile=profile)
+    cancel_mandate(method)
+
+    announce_direct_debits(timezone.now() + timedelta(days=90))
+    with pytest.raises(Refused) as announced:
+        announce_debit(invoice, method, at=timezone.now())
+    with pytest.raises(Refused) as paid:
+        pay_invoices([invoice], method=method, by=contributor, request_key="0123456789")
+
+    assert (announced.value.code, paid.value.code) == ("mandate_ended", "mandate_ended")
+    assert not DebitNotice.objects.exists()
+
+
+def test_a_late_invoice_is_announced_for_the_first_day_that_the_mandate_allows(profile, contributor):
+    method, invoice = sign(profile, contributor).method, InvoiceFactory(profile=profile)
+    at = timezone.now() + timedelta(days=90)
+
+    assert announce_debit(invoice, method, at=at).collects_on == timezone.localdate(at) + timedelta(days=2)
+    assert announce_debit(invoice, method, at=at) is None
 
 
 # --- Single payments ----------------------------------------------------------------------------
