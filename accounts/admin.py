@@ -14,28 +14,33 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import services
-from accounts.forms import CountryForm, CustomerForm, SellerForm
+from accounts.account_views import document_response
+from accounts.forms import CountryForm, CustomerForm, DecisionForm, SellerForm
 from accounts.models import (
     AccountRole,
     BillingAccount,
     Invitation,
+    NameChange,
     Organisation,
     OrganisationMember,
     OrganisationRole,
     Seller,
     User,
+    VatCheck,
 )
 from accounts.notice_admin import ServiceNoticeAdmin  # noqa: F401 a page of its own
 from accounts.services.invitations import is_customer_staff
 from accounts.services.passwords import vouch_for
+from accounts.states import NameChangeStatus
+from accounts.validators import registration_label
 from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
@@ -247,6 +252,70 @@ class InvitationAdmin(ReadOnly, admin.ModelAdmin):
         if done:
             said = ngettext("%(done)d invitation done.", "%(done)d invitations done.", done)
             messages.success(request, said % {"done": done})
+
+
+@admin.register(VatCheck)
+class VatCheckAdmin(ReadOnly, admin.ModelAdmin):
+    """What the register says of VAT IDs, and why it said nothing."""
+
+    list_display = ("account", "number", "status", "verified_at", "next_check_at", "failures", "trouble")
+    list_filter = ("status",)
+    list_select_related = ("account",)
+    search_fields = ("number__startswith", "account__name__istartswith")
+    ordering = ("next_check_at", "pk")
+
+
+@admin.register(NameChange)
+class NameChangeAdmin(ReadOnly, admin.ModelAdmin):
+    """Requests for another legal name: looked at with their document, and decided on their page."""
+
+    list_display = ("new_name", "old_name", "account", "status", "requested_by", "requested_at", "decided_by")
+    list_filter = ("status",)
+    list_select_related = ("account", "requested_by", "decided_by")
+    search_fields = ("account__name__istartswith", "new_name__istartswith")
+    ordering = ("-pk",)
+
+    def get_urls(self) -> list[Any]:
+        document = self.admin_site.admin_view(self.document_view)
+        return [path("<int:pk>/document/", document, name="accounts_namechange_document"), *super().get_urls()]
+
+    def document_view(self, request: HttpRequest, pk: int) -> FileResponse:
+        """The document, for staff who may see requests."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return document_response(get_object_or_404(NameChange, pk=pk))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The request with its document, and the decision of whoever may make customers."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if not object_id.isdecimal():
+            raise Http404
+        change = get_object_or_404(NameChange.objects.select_related("account", "requested_by"), pk=int(object_id))
+        may_decide = is_customer_staff(request.user) and change.status == NameChangeStatus.REQUESTED
+        form = DecisionForm(posted(request))
+        if may_decide and form.is_valid():
+            try:
+                decide = {"approve": services.approve_name_change, "refuse": services.refuse_name_change}
+                decide[form.cleaned_data["decision"]](change, note=form.cleaned_data["note"], by=request.user)
+            except Refused as refusal:
+                form.add_error(None, refusal)
+            else:
+                messages.success(request, _("Decided. The owners get a mail."))
+                return redirect("admin:accounts_namechange_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(change),
+            "opts": self.opts,
+            "change": change,
+            "form": form,
+            "may_decide": may_decide,
+            "registration_label": registration_label(change.account.country.code),
+            "has_view_permission": True,
+        }
+        return render(request, "accounts/admin/name_change.html", context)
 
 
 @admin.register(Seller)

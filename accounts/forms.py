@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -11,14 +12,28 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_countries import countries
 
 from accounts.address_rules import LINES, rules_for
 from accounts.models import Address, Agreement, BillingAccount, Organisation, Seller
-from accounts.validators import clean_bic, clean_iban, clean_registration_number, clean_vat_id
+from accounts.services.organisations import WRITABLE as ORGANISATION_WRITABLE
+from accounts.services.planned import check_day
+from accounts.validators import (
+    REGISTRATION_DEMANDED,
+    clean_bic,
+    clean_iban,
+    clean_registration_number,
+    clean_vat_id,
+    registration_label,
+    validate_document,
+    vat_id_hint,
+)
 from core.codes import new_code
+from core.errors import Refused
 from core.forms import ChoiceCardsField, Grid, PortalFormHelper, Section
 from core.policy import ACCOUNT_ROLES, ROLE_DESCRIPTIONS, Role
 
@@ -59,7 +74,7 @@ class AddressPart:
     and then `form.bill_to.values()`. The country is shown and locked: it is the account's. `address` is
     the row whose values are shown first; its version travels along, and `version()` gives back the one
     that the person saw (None for a new address). `locked` are fields that only a request can change,
-    each with the reason.
+    each with the reason. `is_postal_only` leaves out company and contact, which the form then has itself.
     """
 
     def __init__(
@@ -70,8 +85,10 @@ class AddressPart:
         address: Address | None = None,
         prefix: str = "",
         locked: Mapping[str, Any] | None = None,
+        is_postal_only: bool = False,
     ) -> None:
         self.form, self.prefix, self.address, self.locked = form, prefix, address, locked or {}
+        self.is_postal_only = is_postal_only
         self.rules = rules_for(country)
         # A third line is rare, and stays where it is used.
         self.lines = LINES if address is not None and address.line3 else LINES[:2]
@@ -86,6 +103,8 @@ class AddressPart:
                 rows += [self._id(name) for name in self.lines[1:]]
             else:
                 rows += _widths([self._id(name) for name in row])
+        if self.is_postal_only:
+            return [Section(_("Address"), Grid(*rows))]
         hidden = [self._id("version")] if self.address is not None else []
         company = Grid((self._id("company_name"), 3), (self._id("contact_name"), 3), *more)
         return [
@@ -118,10 +137,10 @@ class AddressPart:
         return f"{self.prefix}{name}"
 
     def _add_fields(self) -> list[str]:
-        names = ["company_name", "contact_name"]
+        names = [] if self.is_postal_only else ["company_name", "contact_name"]
         for row in self.rules.rows:
             names += self.lines[1:] if row == ("line2",) else row
-        names += ["email", "phone"]
+        names += [] if self.is_postal_only else ["email", "phone"]
         fields = self.form.fields
         for name in names:
             fields[self._id(name)] = self._field(name)
@@ -134,10 +153,11 @@ class AddressPart:
                 "Fixed, since it decides tax and currency. Moving to another country takes a new billing account."
             ),
         )
-        if self.address is not None:
+        if self.address is not None and not self.is_postal_only:
             fields[self._id("version")] = forms.IntegerField(
                 widget=forms.HiddenInput, initial=self.address.version, min_value=1
             )
+        if self.address is not None:
             for name in names:
                 self.form.initial.setdefault(self._id(name), getattr(self.address, name))
         return names
@@ -220,32 +240,154 @@ class AddressForm(forms.Form):
         return self.part.version()
 
 
-class AccountAddressesForm(forms.Form):
-    """The addresses of an account in one panel (S0-8): sold-to with its tax numbers and, on online services,
-    the bill-to or "the same as sold-to"."""
+class OrganisationForm(forms.Form):
+    """The profile of an organisation (S1-2). Its country is shown and locked, as that of every address."""
 
-    vat_id = forms.CharField(label=gettext_lazy("VAT ID"), max_length=20, required=False)
-    registration_number = forms.CharField(max_length=40, required=False)
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
+    preferred_language = forms.ChoiceField(
+        label=gettext_lazy("Preferred language"),
+        choices=settings.LANGUAGES,
+        help_text=gettext_lazy("In which invoices are written. Each person chooses the language of their own pages."),
+    )
+    technical_contact_name = forms.CharField(label=gettext_lazy("Name"), max_length=150, required=False)
+    technical_contact_email = forms.EmailField(label=gettext_lazy("E-mail"), max_length=254)
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, organisation: Organisation, country: str, **kwargs: Any
+    ) -> None:
+        super().__init__(data, **kwargs)
+        self.part = AddressPart(self, country=country, address=organisation.address, is_postal_only=True)
+        for name in ("phone", "technical_contact_phone"):
+            self.fields[name] = PhoneField(country=country, label=_("Phone"), max_length=32, required=name == "phone")
+            self.fields[name].widget.attrs["autocomplete"] = "off"
+        for name in (*ORGANISATION_WRITABLE, "version"):
+            self.initial[name] = getattr(organisation, name)
+        self.helper = PortalFormHelper(
+            Section(_("Organisation"), Grid(("name", 4), ("phone", 2), ("preferred_language", 3)), "version"),
+            *self.part.layout(),
+            Section(
+                _("Technical contact"),
+                Grid("technical_contact_name", ("technical_contact_email", 3), ("technical_contact_phone", 3)),
+            ),
+        )
+
+    def clean(self) -> dict[str, Any]:
+        self.part.clean()
+        return self.cleaned_data
+
+    def values(self) -> dict[str, Any]:
+        """For `services.update_organisation`."""
+        return {
+            "values": {name: self.cleaned_data[name] for name in ORGANISATION_WRITABLE},
+            "address": self.part.values(),
+            "version": self.cleaned_data["version"],
+        }
+
+
+class NameChangeForm(forms.Form):
+    """A request for another legal name, with the document that proves it (§3.1)."""
+
+    new_name = forms.CharField(label=gettext_lazy("New legal name"), max_length=200)
+    document = forms.FileField(
+        label=gettext_lazy("Document"),
+        help_text=gettext_lazy(
+            "An extract of the trade register or a letter of the authorities that shows the new name. "
+            "PDF, PNG or JPEG, at most 5 MB."
+        ),
+        widget=forms.FileInput(attrs={"accept": "application/pdf,image/png,image/jpeg"}),
+        max_length=150,
+        error_messages={"empty": gettext_lazy("This file is empty. Choose another one.")},
+    )
+    note = forms.CharField(
+        label=gettext_lazy("Note"),
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=gettext_lazy("Since when the name holds, and what else helps to check it."),
+    )
+    helper = PortalFormHelper("new_name", "document", "note")
+
+    def clean_document(self) -> UploadedFile:
+        file: UploadedFile = self.cleaned_data["document"]
+        validate_document(file)
+        return file
+
+
+class DecisionForm(forms.Form):
+    """What staff decides about a request, and why."""
+
+    decision = forms.ChoiceField(
+        choices=[("approve", gettext_lazy("Approve")), ("refuse", gettext_lazy("Refuse"))], widget=forms.RadioSelect
+    )
+    note = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "cols": 60}),
+        help_text=gettext_lazy("Demanded for a refusal; the owners get it by mail."),
+    )
+
+
+class TakesEffect:
+    """The day from which a change counts, inside a form: empty is at once. A later day is looked at on a page of
+    its own before it is saved, which `confirmed` says was done."""
+
+    def __init__(self, form: forms.Form) -> None:
+        self.form = form
+        form.fields["takes_effect_on"] = forms.DateField(
+            label=_("Takes effect on"),
+            required=False,
+            widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date", "min": timezone.localdate().isoformat()}),
+            input_formats=["%Y-%m-%d", "%d-%m-%Y"],
+            help_text=_("Empty: at once. With a day: the next page shows which invoice is the first to carry it."),
+            error_messages={"invalid": _("Enter a day, like %(day)s.") % {"day": _example_day()}},
+        )
+        form.fields["confirmed"] = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def layout(self) -> LayoutObject:
+        return Section(_("From when"), Grid(("takes_effect_on", 3)), "confirmed")
+
+    def clean(self) -> None:
+        """Refuse a day that is over, or so far away that nobody will remember."""
+        day = self.form.cleaned_data.get("takes_effect_on")
+        if day is None:
+            return
+        try:
+            check_day(day, today=timezone.localdate())
+        except Refused as refusal:
+            self.form.add_error("takes_effect_on", refusal)
+
+    def later(self) -> date | None:
+        """The day, where it is still to come."""
+        day: date | None = self.form.cleaned_data.get("takes_effect_on")
+        return day if day and day > timezone.localdate() else None
+
+    def is_confirmed(self) -> bool:
+        return bool(self.form.cleaned_data.get("confirmed"))
+
+
+def _example_day() -> str:
+    return date_format(timezone.localdate(), "SHORT_DATE_FORMAT")
+
+
+class AccountAddressesForm(forms.Form):
+    """The addresses of an account in one panel (S0-8): sold-to and, on online services, the bill-to or
+    "the same as sold-to"."""
+
     same_as_sold_to = forms.BooleanField(
         label=gettext_lazy("Invoices go to the sold-to address as well"),
         required=False,
         widget=forms.CheckboxInput(attrs={"data-same": True}),
     )
 
-    def __init__(
-        self, data: Mapping[str, Any] | None = None, *, account: BillingAccount, may_edit_tax_ids: bool, **kwargs: Any
-    ) -> None:
+    def __init__(self, data: Mapping[str, Any] | None = None, *, account: BillingAccount, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         self.account, country = account, account.country.code
-        self.fields["registration_number"].label = registration_label(country)
-        for name in ("vat_id", "registration_number"):
-            self.initial.setdefault(name, getattr(account, name))
-            self.fields[name].disabled = not may_edit_tax_ids
         self.sold_to = AddressPart(
             self, country=country, address=account.sold_to, prefix="sold_to_", locked=_legal_name(account)
         )
-        numbers = [("vat_id", 3), ("registration_number", 3)]
-        sections = self.sold_to.layout(title=_("Sold-to: who buys"), more=numbers)  # type: ignore[arg-type]
+        sections = self.sold_to.layout(title=_("Sold-to: who buys"))
         self.bill_to = None
         if account.bill_to is not None:
             self.bill_to = AddressPart(self, country=country, address=account.bill_to, prefix="bill_to_")
@@ -254,16 +396,12 @@ class AccountAddressesForm(forms.Form):
             sections += [Section(_("Bill-to: who receives the invoices"), "same_as_sold_to"), own]
         else:
             del self.fields["same_as_sold_to"]
-        self.helper = PortalFormHelper(*sections)
-
-    def clean_vat_id(self) -> str:
-        return clean_vat_id(self.cleaned_data["vat_id"], self.account.country.code)
-
-    def clean_registration_number(self) -> str:
-        return clean_registration_number(self.cleaned_data["registration_number"], self.account.country.code)
+        self.takes_effect = TakesEffect(self)
+        self.helper = PortalFormHelper(*sections, self.takes_effect.layout())
 
     def clean(self) -> dict[str, Any]:
         self.sold_to.clean()
+        self.takes_effect.clean()
         if self.bill_to is not None:
             if self.cleaned_data.get("same_as_sold_to"):
                 self.bill_to.skip()
@@ -272,13 +410,8 @@ class AccountAddressesForm(forms.Form):
         return self.cleaned_data
 
     def values(self) -> dict[str, Any]:
-        """For `services.save_account_addresses`."""
-        values: dict[str, Any] = {
-            "sold_to": self.sold_to.values(),
-            "sold_to_version": self.sold_to.version(),
-            "vat_id": self.cleaned_data["vat_id"],
-            "registration_number": self.cleaned_data["registration_number"],
-        }
+        """For `services.save_account_addresses` and `services.plan_account_addresses`."""
+        values: dict[str, Any] = {"sold_to": self.sold_to.values(), "sold_to_version": self.sold_to.version()}
         if self.bill_to is not None:
             same = self.cleaned_data["same_as_sold_to"]
             values["bill_to"] = self.sold_to.values() if same else self.bill_to.values()
@@ -289,8 +422,7 @@ class AccountAddressesForm(forms.Form):
         """What would be saved, by the name of the field: for the page that shows two versions side by side."""
         values = self.values()
         parts = [("sold_to_", values["sold_to"]), ("bill_to_", values.get("bill_to", {}))]
-        flat = {f"{prefix}{name}": value for prefix, part in parts for name, value in part.items()}
-        return {**flat, "vat_id": values["vat_id"], "registration_number": values["registration_number"]}
+        return {f"{prefix}{name}": value for prefix, part in parts for name, value in part.items()}
 
     def said(self, name: str) -> str:
         """The label of a field together with the address it belongs to."""
@@ -299,16 +431,54 @@ class AccountAddressesForm(forms.Form):
         return f"{part} · {label}" if part else label
 
 
-def registration_label(country: str) -> str:
-    """What the number in the trade register is called in that country."""
-    return _("KvK number") if country == "NL" else _("Registration number")
+class TaxIdsForm(forms.Form):
+    """VAT ID and registration number of an account (§3.1). What the person saw travels along."""
+
+    vat_id = forms.CharField(label=gettext_lazy("VAT ID"), max_length=20, required=False)
+    registration_number = forms.CharField(max_length=40, required=False)
+    seen_vat_id = forms.CharField(required=False, widget=forms.HiddenInput)
+    seen_registration_number = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, account: BillingAccount, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.country = country = account.country.code
+        self.fields["vat_id"].help_text = vat_id_hint(country)
+        number = self.fields["registration_number"]
+        number.label = registration_label(country)
+        number.required = country in REGISTRATION_DEMANDED
+        number.help_text = (
+            _("Demanded in %(country)s.")
+            if number.required
+            else _("From the trade register. Leave it empty without one.")
+        ) % {"country": account.country.name}
+        for name in ("vat_id", "registration_number"):
+            self.fields[name].widget.attrs["autocomplete"] = "off"
+            self.initial.setdefault(name, getattr(account, name))
+            self.initial.setdefault(f"seen_{name}", getattr(account, name))
+        hidden = ("seen_vat_id", "seen_registration_number")
+        self.helper = PortalFormHelper(Grid(("vat_id", 3), ("registration_number", 3)), *hidden)
+
+    def clean_vat_id(self) -> str:
+        return clean_vat_id(self.cleaned_data["vat_id"], self.country)
+
+    def clean_registration_number(self) -> str:
+        return clean_registration_number(self.cleaned_data["registration_number"], self.country)
+
+    def values(self) -> dict[str, Any]:
+        """For `services.save_tax_ids`."""
+        cleaned = self.cleaned_data
+        return {
+            "vat_id": cleaned["vat_id"],
+            "registration_number": cleaned["registration_number"],
+            "seen": (cleaned["seen_vat_id"], cleaned["seen_registration_number"]),
+        }
 
 
 def _legal_name(account: BillingAccount) -> dict[str, Any]:
     """The legal name is changed on request, with proof (§3.1); until it is known it can be typed."""
     if not account.sold_to.company_name:
         return {}
-    return {"company_name": _("The legal name is changed on request, with proof: ask support.")}
+    return {"company_name": _("The legal name is changed on request, with proof: from the properties of the account.")}
 
 
 def _is_same(account: BillingAccount) -> bool:

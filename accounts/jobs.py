@@ -3,13 +3,17 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils import timezone
 
-from accounts.models import Attempt, LinkRequest, PasswordReset, Proof, ServiceNotice
+from accounts.models import Attempt, LinkRequest, PasswordReset, PlannedChange, Proof, ServiceNotice, VatCheck
 from accounts.services.limits import LONGEST
 from accounts.services.links import answer_link_request
+from accounts.services.planned import apply_planned_change
 from accounts.services.service_notices import hand_out_notice
+from accounts.services.tax_ids import verify_vat_id
 from accounts.services.topics import is_declined
 from accounts.states import NoticeStatus
+from accounts.verifiers import chosen_verifier
 from core.jobs import clock, job
 from core.messages import ask_before_sending
 
@@ -48,3 +52,18 @@ def hand_out_notices(row_id: int) -> None:
     notice = ServiceNotice.objects.filter(pk=row_id, status=NoticeStatus.SENDING).first()
     if notice is not None:
         hand_out_notice(notice)
+
+
+@job(due=lambda now: VatCheck.objects.due(now) if chosen_verifier() else VatCheck.objects.none())
+def verify_vat_ids(row_id: int) -> None:
+    """Ask the register about VAT IDs that are new, that nobody answered for, or that were verified long ago."""
+    verifier = chosen_verifier()
+    check = VatCheck.objects.select_related("account").get(pk=row_id)
+    if verifier is not None and check.number and check.next_check_at <= (now := timezone.now()):
+        verify_vat_id(check, verifier, at=now)
+
+
+@job(due=lambda now: PlannedChange.objects.due(timezone.localdate(now)))
+def apply_planned_changes(row_id: int) -> None:
+    """Bring changes into force whose day has come."""
+    apply_planned_change(PlannedChange.objects.get(pk=row_id))

@@ -1,6 +1,7 @@
 """People, and the customer they act for."""
 
 import base64
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -19,8 +20,10 @@ from accounts.querysets import (
     AttemptQuerySet,
     BillingAccountQuerySet,
     InvitationQuerySet,
+    PlannedChangeQuerySet,
     RoleQuerySet,
     UserManager,
+    VatCheckQuerySet,
 )
 from accounts.validators import validate_logo
 from core.codes import CodeField
@@ -287,6 +290,17 @@ class Organisation(models.Model):
     preferred_language = models.CharField(
         _("preferred language"), max_length=2, choices=settings.LANGUAGES, default="en"
     )
+    # The name by which a vendor that moved in knows it.
+    external_id = models.CharField(max_length=100, null=True, blank=True, unique=True)
+    # Where it is, apart from the addresses of its accounts: for people, and on no invoice (S1-2).
+    address = models.OneToOneField(
+        "Address", models.PROTECT, null=True, blank=True, related_name="address_of", verbose_name=_("address")
+    )
+    phone = models.CharField(_("phone"), max_length=32, blank=True)
+    technical_contact_name = models.CharField(_("technical contact"), max_length=150, blank=True)
+    technical_contact_email = models.EmailField(_("e-mail of the technical contact"), max_length=254, blank=True)
+    technical_contact_phone = models.CharField(_("phone of the technical contact"), max_length=32, blank=True)
+    version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     POLICY = Scope(view=Action.ORGANISATION_VIEW, organisation="")
@@ -344,13 +358,14 @@ class AddressKind(models.TextChoices):
     SOLD_TO = "sold_to", _("Sold-to address")
     BILL_TO = "bill_to", _("Bill-to address")
     SHIP_TO = "ship_to", _("Service usage address")
+    ORGANISATION = "organisation", _("Address of the organisation")
 
 
 @tracked()
 class Address(models.Model):
     """A postal address with its contact (§3.2). The spelling is the user's; the country's rules only check it."""
 
-    kind = models.CharField(max_length=8, choices=AddressKind)
+    kind = models.CharField(max_length=12, choices=AddressKind)
     company_name = models.CharField(_("company name"), max_length=200, blank=True)
     contact_name = models.CharField(_("contact name"), max_length=150, blank=True)
     email = models.EmailField(_("e-mail"), max_length=254, blank=True)
@@ -447,6 +462,150 @@ class BillingAccount(models.Model):
     @property
     def initials(self) -> str:
         return "".join(word[0] for word in self.name.split()[:2]).upper()
+
+
+@tracked()
+class VatCheck(models.Model):
+    """What the authorities said of an account's VAT ID. Its form and check digits fit, or there is no row.
+
+    `verified_at` is the last time that they said yes of this number; a no or another number empties it.
+    """
+
+    account = models.OneToOneField(BillingAccount, models.PROTECT, related_name="vat_check")
+    number = models.CharField(_("VAT ID"), max_length=20)
+    status = models.CharField(max_length=12, choices=states.VatStatus, default=states.VatStatus.FORMAT_VALID)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    asked_at = models.DateTimeField(null=True, blank=True)
+    next_check_at = models.DateTimeField(default=timezone.now)
+    # How many times in a row nobody answered.
+    failures = models.PositiveIntegerField(default=0)
+    # What they call the holder, and the number under which they keep the consultation: proof for the books.
+    holder = models.CharField(max_length=300, blank=True)
+    consultation = models.CharField(max_length=100, blank=True)
+    trouble = models.CharField(max_length=200, blank=True)
+
+    # A yes holds so long where nobody answers any more.
+    TRUSTED = timedelta(days=90)
+    TRANSITIONS = states.VAT_CHECK
+
+    objects = VatCheckQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("VAT check")
+        verbose_name_plural = _("VAT checks")
+        triggers = [only_along(states.VAT_CHECK, "vat_check_status_edges")]
+
+    def __str__(self) -> str:
+        return f"{self.number} · {self.get_status_display()}"
+
+    @classmethod
+    def holds(cls, verified_at: datetime | None, *, at: datetime) -> bool:
+        """Whether a yes of that moment still counts at another one."""
+        return verified_at is not None and verified_at > at - cls.TRUSTED
+
+    def counts(self, at: datetime) -> bool:
+        """Whether an invoice of that moment may rely on the number (article 196, 2006/112/EC)."""
+        return self.holds(self.verified_at, at=at)
+
+
+@tracked()
+class PlannedChange(models.Model):
+    """Addresses that change together from a day on (S0-8). Until then they can be withdrawn.
+
+    The billing run reads these rows too: an invoice carries the address in force on its day of issue,
+    whether the job that applies the change has run yet or not.
+    """
+
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="planned_changes")
+    takes_effect_on = models.DateField(_("takes effect on"))
+    status = models.CharField(max_length=10, choices=states.PlanStatus, default=states.PlanStatus.PLANNED)
+    planned_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    planned_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    TRANSITIONS = states.PLANNED_CHANGE
+
+    objects = PlannedChangeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("planned change")
+        verbose_name_plural = _("planned changes")
+        triggers = [only_along(states.PLANNED_CHANGE, "planned_change_status_edges")]
+        indexes = [
+            # What the job looks for.
+            models.Index("takes_effect_on", condition=Q(status="planned"), name="planned_change_due")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.takes_effect_on} · {self.account}"
+
+
+class PlannedAddress(models.Model):
+    """One address in a planned change: the fields it will have, and those it had when they came into force."""
+
+    change = models.ForeignKey(PlannedChange, models.PROTECT, related_name="parts")
+    address = models.ForeignKey(Address, models.PROTECT, related_name="planned")
+    values = models.JSONField()
+    before = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["change", "address"], name="address_once_per_change")]
+
+    def __str__(self) -> str:
+        return f"{self.change} · {self.address}"
+
+
+@tracked()
+class NameChange(models.Model):
+    """A request to change the legal name of the sold-to, with a document that proves it (§3.1)."""
+
+    code = CodeField()
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="name_changes")
+    old_name = models.CharField(_("legal name now"), max_length=200)
+    new_name = models.CharField(_("new legal name"), max_length=200)
+    note = models.TextField(_("note"), max_length=1000, blank=True)
+    document = models.FileField(_("document"), upload_to="name-changes/")
+    # What the person called the file, and what it is by its content.
+    document_name = models.CharField(max_length=150)
+    document_type = models.CharField(max_length=40)
+    status = models.CharField(max_length=10, choices=states.NameChangeStatus, default=states.NameChangeStatus.REQUESTED)
+    requested_by = models.ForeignKey(User, models.PROTECT, related_name="+", verbose_name=_("requested by"))
+    requested_at = models.DateTimeField(_("requested at"), default=timezone.now, editable=False)
+    decided_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decision_note = models.TextField(_("reason"), max_length=1000, blank=True)
+
+    TRANSITIONS = states.NAME_CHANGE
+    POLICY = Scope(view=Action.ACCOUNT_REQUEST_LEGAL_NAME, account="account")
+
+    objects = PolicyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("request for another legal name")
+        verbose_name_plural = _("requests for another legal name")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(status="requested"),
+                name="one_open_name_change",
+                violation_error_message=_("A request waits for review already."),
+            )
+        ]
+        triggers = [only_along(states.NAME_CHANGE, "name_change_status_edges")]
+
+    def __str__(self) -> str:
+        return f"{self.old_name} → {self.new_name}"
+
+
+class ScopeMemory(models.Model):
+    """Where a person's work is: the account they chose as their default, and the one they opened last (S0-18)."""
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="scope_memory")
+    default_account = models.ForeignKey(BillingAccount, models.SET_NULL, null=True, blank=True, related_name="+")
+    last_account = models.ForeignKey(BillingAccount, models.SET_NULL, null=True, blank=True, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.user}"
 
 
 @tracked()

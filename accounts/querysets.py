@@ -69,3 +69,25 @@ class AttemptQuerySet(models.QuerySet):
     def older(self, *, than: datetime) -> AttemptQuerySet:
         """Made up to that moment."""
         return self.filter(at__lte=than)
+
+
+class VatCheckQuerySet(models.QuerySet):
+    def due(self, at: datetime) -> VatCheckQuerySet:
+        """Whose authorities are to be asked by that moment, who has waited longest first."""
+        return self.filter(next_check_at__lte=at).exclude(number="").order_by("next_check_at", "pk")
+
+
+class PlannedChangeQuerySet(models.QuerySet):
+    """Sets of changes that count from a day."""
+
+    def waiting(self) -> PlannedChangeQuerySet:
+        """Neither in force nor withdrawn, the next one first."""
+        return self.filter(status="planned").order_by("takes_effect_on", "pk")
+
+    def due(self, on: date) -> PlannedChangeQuerySet:
+        """Waiting for that day or an earlier one."""
+        return self.waiting().filter(takes_effect_on__lte=on)
+
+    def touching(self, *addresses: Any) -> PlannedChangeQuerySet:
+        """That change one of these addresses."""
+        return self.filter(parts__address__in=[address.pk for address in addresses]).distinct()

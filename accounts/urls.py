@@ -2,12 +2,27 @@
 
 from django.urls import URLPattern, path
 
-from accounts import contact_views, security_views, views
+from accounts import account_views, contact_views, security_views, views
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/", views.scopes, name="scopes"),
     path("billing-accounts/<code:code>/properties/", views.account_properties, name="account_properties"),
     path("billing-accounts/<code:code>/addresses/", views.account_addresses, name="account_addresses"),
+    path("start/", account_views.start, name="start"),
+    path("billing-accounts/<code:code>/start-here/", account_views.scope_default, name="scope_default"),
+    path("billing-accounts/<code:code>/tax-ids/", account_views.account_tax_ids, name="account_tax_ids"),
+    path("billing-accounts/<code:code>/tax-ids/check/", account_views.account_vat_check, name="account_vat_check"),
+    path(
+        "billing-accounts/<code:code>/planned-changes/<int:change>/withdrawal/",
+        account_views.account_change_withdrawal,
+        name="account_change_withdrawal",
+    ),
+    path("billing-accounts/<code:code>/legal-name/", account_views.account_name_change, name="account_name_change"),
+    path("legal-names/<code:code>/withdrawal/", account_views.name_change_withdrawal, name="name_change_withdrawal"),
+    path("legal-names/<code:code>/document/", account_views.name_change_document, name="name_change_document"),
+    path("organisations/", account_views.organisations, name="organisations"),
+    path("organisations/<code:code>/profile/", account_views.organisation_profile, name="organisation_profile"),
+    path("organisations/<code:code>/profile/edit/", account_views.organisation_edit, name="organisation_edit"),
     path("billing-accounts/<code:code>/access/", views.account_access, name="account_access"),
     path("billing-accounts/<code:code>/access/new/", views.account_role_new, name="account_role_new"),
     path(

@@ -1,6 +1,8 @@
 """Rules of single values that people and staff type: tax numbers, bank accounts, a logo."""
 
+import re
 import struct
+from importlib import import_module
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -27,7 +29,7 @@ def clean_vat_id(written: str, country: str) -> str:
     if not written.strip():
         return ""
     prefix = _VAT_PREFIX.get(country, country)
-    if prefix.lower() in eu_vat.MEMBER_STATES:
+    if country.lower() in eu_vat.MEMBER_STATES:
         try:
             number: str = eu_vat.validate(written)
         except NumberError:
@@ -48,12 +50,71 @@ def clean_vat_id(written: str, country: str) -> str:
         raise ValidationError(_("This is no VAT ID of this account's country."), code="vat_id") from None
 
 
+def vat_id_hint(country: str) -> str:
+    """What a VAT ID of that country looks like, in a sentence; empty outside the Union."""
+    prefix = _VAT_PREFIX.get(country, country)
+    if country.lower() not in eu_vat.MEMBER_STATES:
+        return ""
+    return _("With the country in front: %(prefix)s… Spaces and dots may stay.") % {"prefix": prefix}
+
+
+def is_union_vat_id(number: str, country: str) -> bool:
+    """Whether it is a VAT ID that a register of the Union can know, by its form and check digits."""
+    prefix = _VAT_PREFIX.get(country, country)
+    return country.lower() in eu_vat.MEMBER_STATES and number.startswith(prefix) and bool(eu_vat.is_valid(number))
+
+
+# Countries whose register number has a form or check digits, and the modules that know one of them each.
+_REGISTERS = {
+    "BE": ("be.vat",),
+    "BR": ("br.cnpj",),
+    "DE": ("de.handelsregisternummer",),
+    "DK": ("dk.cvr",),
+    "FI": ("fi.ytunnus",),
+    "FR": ("fr.siren", "fr.siret"),
+    "JP": ("jp.cn",),
+    "NO": ("no.orgnr",),
+    "SE": ("se.orgnr",),
+}
+_REGISTER_FORMS = {"NL": r"[0-9]{8}", "GB": r"([A-Z]{2}|[0-9]{2})[0-9]{6}"}
+# Where no business buys without one (M-reg).
+REGISTRATION_DEMANDED = frozenset({"BR"})
+
+
+def registration_label(country: str) -> str:
+    """What the number in the trade register is called in that country."""
+    names = {
+        "NL": _("KvK number"),
+        "BE": _("Enterprise number"),
+        "BR": "CNPJ",
+        "DE": _("Commercial register number"),
+        "FR": _("SIREN or SIRET"),
+        "GB": _("Company number"),
+        "JP": _("Corporate number"),
+    }
+    return names.get(country) or _("Registration number")
+
+
 def clean_registration_number(written: str, country: str) -> str:
-    """The number in the trade register; the chamber of commerce of the Netherlands gives eight digits."""
+    """The number in the trade register as it was typed; refuses one that the country's register cannot hold."""
     number = written.strip()
-    if country == "NL" and number and not (number.isascii() and number.isdigit() and len(number) == 8):
+    if not number:
+        return ""
+    if country in _REGISTER_FORMS:
+        fits = re.fullmatch(_REGISTER_FORMS[country], number.upper()) is not None
+    elif country in _REGISTERS:
+        fits = any(import_module(f"stdnum.{name}").is_valid(number) for name in _REGISTERS[country])
+    else:
+        fits = True
+    if fits:
+        return number
+    if country == "NL":
         raise ValidationError(_("A KvK number has eight digits."), code="registration_number")
-    return number
+    raise ValidationError(
+        _("This is no %(name)s: a digit is wrong or missing."),
+        code="registration_number",
+        params={"name": registration_label(country)},
+    )
 
 
 def clean_iban(written: str) -> str:
@@ -87,3 +148,26 @@ def validate_logo(file: Any) -> None:
     width, height = struct.unpack(">II", head[16:24])
     if not (0 < width <= LOGO_SIDE and 0 < height <= LOGO_SIDE):
         raise ValidationError(_("The logo may have at most 4,000 pixels a side."), code="logo_pixels")
+
+
+# What a proof of a legal name may be, by its content, and how such a file is called.
+DOCUMENT_TYPES = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
+DOCUMENT_BYTES = 5 * 1024 * 1024
+
+
+def validate_document(file: Any) -> str:
+    """A PDF, PNG or JPEG of at most 5 MB, by its content and not by its name (T41). Returns its content type."""
+    if file.size > DOCUMENT_BYTES:
+        raise ValidationError(_("The document may have at most 5 MB."), code="document_size")
+    file.seek(0)
+    head = file.read(1024)
+    file.seek(max(file.size - 1024, 0))
+    tail = file.read(1024)
+    file.seek(0)
+    if head.startswith(b"%PDF-") and b"%%EOF" in tail:
+        return "application/pdf"
+    if head.startswith(_PNG) and head[12:16] == b"IHDR" and b"IEND" in tail:
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff") and b"\xff\xd9" in tail:
+        return "image/jpeg"
+    raise ValidationError(_("The document has to be a whole PDF, PNG or JPEG file."), code="document_type")

@@ -15,16 +15,27 @@ from django.views.decorators.cache import never_cache
 
 from accounts import services
 from accounts.address_rules import printed_lines
-from accounts.forms import AccountAddressesForm, AccountRoleForm, NewPersonForm, registration_label
-from accounts.models import AccountRole, Agreement, BillingAccount, Invitation, User
+from accounts.addressing import kept_fields, review_page, said_of_addresses
+from accounts.forms import AccountAddressesForm, AccountRoleForm, NewPersonForm
+from accounts.models import (
+    AccountRole,
+    Agreement,
+    BillingAccount,
+    Invitation,
+    NameChange,
+    PlannedChange,
+    ScopeMemory,
+    User,
+    VatCheck,
+)
 from accounts.services.sessions import remember_browser
-from accounts.states import InvitationStatus
+from accounts.states import InvitationStatus, NameChangeStatus, VatStatus
+from accounts.validators import registration_label
 from core.errors import Refused
 from core.forms import posted
 from core.history import last_change
 from core.lists import capped_count, read_page, sorting
-from core.periods import Month
-from core.policy import Action, Role, holders, may, requires, role_book, roles_granting, roles_on, signed_in_only
+from core.policy import Action, Role, holders, requires, role_book, roles_granting, roles_on, signed_in_only
 from core.step_up import recently_confirmed
 
 SORTS = {"name": ["name", "pk"], "type": ["agreement", "name", "pk"], "status": ["status", "name", "pk"]}
@@ -53,6 +64,7 @@ def scopes(request: HttpRequest) -> HttpResponse:
         "agreement": agreement,
         "agreements": [("", _("All types")), *Agreement.choices],
         "is_filtered": bool(words or agreement),
+        "memory": ScopeMemory.objects.filter(user=request.user).first(),  # type: ignore[misc]
         "no_scope": _(
             "You see an account as soon as one of its owners gives you a role on it or on one of its billing profiles. "
             "Ask the person who told you about this portal, and name the address you signed in with: %(email)s."
@@ -77,8 +89,10 @@ def _role_label(user: Any, account: BillingAccount) -> str:
 
 @requires(Action.ACCOUNT_VIEW, BillingAccount)
 def account_properties(request: HttpRequest, account: BillingAccount) -> HttpResponse:
-    """What the account is, its addresses and numbers, and who may change them (S0-7)."""
+    """What the account is, its addresses and numbers, what is planned, and who may change them (S0-7)."""
     editors = {held.user_id: held.user for held in holders(Action.ACCOUNT_EDIT_SOLD_TO, account)}
+    vat_check = VatCheck.objects.filter(account=account, number=account.vat_id).exclude(number="").first()
+    waiting = NameChange.objects.filter(account=account, status=NameChangeStatus.REQUESTED)
     context = {
         "account": account,
         "sold_to": printed_lines(account.sold_to.snapshot()),
@@ -87,50 +101,73 @@ def account_properties(request: HttpRequest, account: BillingAccount) -> HttpRes
         "editors": list(editors.values()),
         "editor_roles": [role.label for role in _roles_here(account, Action.ACCOUNT_EDIT_SOLD_TO)],
         "changed": last_change(account.sold_to),
+        "vat_check": vat_check,
+        "vat_status": VatStatus(vat_check.status) if vat_check else None,
+        "planned": _planned(account),
+        "name_change": waiting.first(),
     }
     return render(request, "accounts/account_properties.html", context)
 
 
+def _planned(account: BillingAccount) -> PlannedChange | None:
+    addresses = [address for address in (account.sold_to, account.bill_to) if address is not None]
+    return (
+        PlannedChange.objects.waiting()
+        .touching(*addresses)
+        .select_related("planned_by")
+        .prefetch_related("parts__address")
+        .first()
+    )
+
+
 @requires(Action.ACCOUNT_EDIT_SOLD_TO, BillingAccount)
 def account_addresses(request: HttpRequest, account: BillingAccount) -> HttpResponse:
-    """Change sold-to, tax numbers and, on online services, bill-to: all or nothing, from the next invoice on (S0-8)."""
-    tax_ids = may(request.user, Action.ACCOUNT_EDIT_TAX_IDS, account)
-    form = AccountAddressesForm(posted(request), account=account, may_edit_tax_ids=tax_ids)
-    if form.is_valid():
+    """Change sold-to and, on online services, bill-to: all or nothing, at once or from a day (S0-8)."""
+    form = AccountAddressesForm(posted(request), account=account)
+    here, back = (reverse(name, args=[account.code]) for name in ("account_addresses", "account_properties"))
+    if form.is_valid() and "again" not in request.POST:
+        day = form.takes_effect.later()
+        if day and not form.takes_effect.is_confirmed():
+            return review_page(request, form, day=day, of=account, back=back, here=here)
         try:
-            changed = services.save_account_addresses(account, **form.values(), by=request.user)
+            changed = _save_addresses(request, account, form)
         except Refused as refusal:
             if refusal.code == "changed_meanwhile":
                 return _conflict(request, account, form)
             form.add_error(None, refusal)
         else:
-            messages.success(request, _said_of_addresses() if changed else _("Nothing was changed."))
+            messages.success(request, said_of_addresses(day) if changed else _("Nothing was changed."))
             return redirect("account_properties", account.code)
-    context = {"account": account, "form": form, "month": Month.of(timezone.localdate())}
+    context = {"account": account, "form": form, "today": timezone.localdate(), "planned": _planned(account)}
     context["sold_to"] = printed_lines(account.sold_to.snapshot())
     return render(request, "accounts/account_addresses.html", context)
 
 
-def _said_of_addresses() -> str:
-    return _("Saved. Invoices that are issued from now on carry it; issued ones keep what they have.")
+def _save_addresses(request: HttpRequest, account: BillingAccount, form: AccountAddressesForm) -> bool:
+    day = form.takes_effect.later()
+    if day is None:
+        return services.save_account_addresses(account, **form.values(), by=request.user)
+    plan = services.plan_account_addresses(
+        account, **form.values(), takes_effect_on=day, today=timezone.localdate(), by=request.user
+    )
+    return plan is not None
 
 
 def _conflict(request: HttpRequest, account: BillingAccount, form: AccountAddressesForm) -> HttpResponse:
     """What is stored beside what was typed; sending the page again saves the second over the first."""
     stored = BillingAccount.objects.select_related("sold_to", "bill_to").get(pk=account.pk)
-    now = AccountAddressesForm(account=stored, may_edit_tax_ids=True)
+    now = AccountAddressesForm(account=stored)
     typed = form.values_by_field()
     rows = [
         {"label": form.said(name), "theirs": now[name].value(), "yours": typed[name]}
         for name in typed
         if now[name].value() != typed[name]
     ]
-    kept = [(name, now[name].value() if form[name].is_hidden else form[name].value()) for name in form.fields]
     change = last_change(stored.sold_to)
     context = {
         "account": stored,
         "rows": rows,
-        "kept": [(name, "on" if value is True else value) for name, value in kept if value not in (None, False)],
+        "kept": kept_fields(form, now),
         "changed_by": change.by if change else "",
         "changed_at": change.at if change else None,
         "href": reverse("account_addresses", args=[stored.code]),

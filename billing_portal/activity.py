@@ -45,6 +45,10 @@ FIELDS = {
     "product_id": gettext_lazy("Product"),
     "bill_to_id": gettext_lazy("Bill-to address"),
     "sold_to_id": gettext_lazy("Sold-to address"),
+    "ship_to_id": gettext_lazy("Service usage address"),
+    "verified_at": gettext_lazy("Verified"),
+    "decision_note": gettext_lazy("Reason"),
+    "new_name": gettext_lazy("New legal name"),
     "default_id": gettext_lazy("Default"),
     "backup_id": gettext_lazy("Backup"),
     "organisation_id": gettext_lazy("Organisation"),
@@ -66,6 +70,7 @@ FIELDS = {
 # What says nothing to people, or is told by the entry itself.
 _SILENT = frozenset(
     {"id", "code", "version", "updated_at", "created_at", "created_by_id", "added_at", "added_by_id", "assigned_at"}
+    | {"asked_at", "next_check_at", "failures", "consultation", "document", "document_name", "document_type"}
     | {"assigned_by_id", "account_id", "fingerprint", "gateway", "token", "token_digest", "muted_at", "kind"}
 )
 
@@ -166,7 +171,8 @@ def chain_sql(event: type[models.Model]) -> str:
     if tracked is Address:
         return """coalesce(
             (SELECT id FROM accounts_billingaccount WHERE sold_to_id = e.pgh_obj_id OR bill_to_id = e.pgh_obj_id),
-            (SELECT account_id FROM profiles_billingprofile WHERE bill_to_id = e.pgh_obj_id))"""
+            (SELECT account_id FROM profiles_billingprofile
+                WHERE bill_to_id = e.pgh_obj_id OR ship_to_id = e.pgh_obj_id LIMIT 1))"""
     return "NULL::bigint"
 
 
@@ -177,7 +183,8 @@ def _belongs(event: type[models.Model], scope: BillingAccount | BillingProfile) 
         if tracked is BillingProfile:
             return "e.pgh_obj_id = %(scope)s"
         if tracked is Address:
-            return "e.pgh_obj_id = (SELECT bill_to_id FROM profiles_billingprofile WHERE id = %(scope)s)"
+            return """e.pgh_obj_id IN (
+                SELECT unnest(ARRAY[bill_to_id, ship_to_id]) FROM profiles_billingprofile WHERE id = %(scope)s)"""
         return "e.profile_id = %(scope)s" if "profile_id" in columns else ""
     if tracked is BillingAccount:
         return "e.pgh_obj_id = %(scope)s"
@@ -188,7 +195,8 @@ def _belongs(event: type[models.Model], scope: BillingAccount | BillingProfile) 
     if tracked is Address:
         return """e.pgh_obj_id IN (
             SELECT unnest(ARRAY[sold_to_id, bill_to_id]) FROM accounts_billingaccount WHERE id = %(scope)s
-            UNION ALL SELECT bill_to_id FROM profiles_billingprofile WHERE account_id = %(scope)s)"""
+            UNION ALL SELECT unnest(ARRAY[bill_to_id, ship_to_id]) FROM profiles_billingprofile
+            WHERE account_id = %(scope)s)"""
     return ""
 
 

@@ -95,6 +95,12 @@ class Shell:
                 roles |= held
         return str(next((role.label for role in policy.Role if role in roles), ""))
 
+    @property
+    def has_scopes(self) -> bool:
+        """Whether there is another account to switch to (A-scope); read from the roles, without a statement."""
+        book = policy.role_book(self.request.user)
+        return bool(book.organisations) or len({*book.accounts, *book.account_of_profile.values()}) > 1
+
     @cached_property
     def navigation(self) -> list[Group]:
         counts = {"invoices": getattr(self.request, "late_count", 0)}
@@ -103,7 +109,8 @@ class Shell:
     @property
     def navigation_key(self) -> str:
         """Everything that the drawn navigation depends on: equal keys, equal HTML."""
-        return repr((self.language, str(self.account), self.role_label, self.name, self.navigation))
+        switches = self.has_scopes
+        return repr((self.language, str(self.account), self.role_label, switches, self.name, self.navigation))
 
     @property
     def topbar_key(self) -> str:

@@ -13,6 +13,8 @@ from core.policy import GRANTS, Action, Role
 ACTIONS: dict[Action, str | Promise] = {
     Action.ACCOUNT_VIEW: _("See the properties of the account"),
     Action.ACCOUNT_EDIT_SOLD_TO: _("Change the sold-to address"),
+    Action.ACCOUNT_REQUEST_LEGAL_NAME: _("Request another legal name"),
+    Action.ACCOUNT_EDIT_TAX_IDS: _("Change VAT ID and registration number"),
     Action.ACCOUNT_VIEW_ROLES: _("See who has a role on the account"),
     Action.ACCOUNT_ASSIGN_ROLES: _("Assign and remove roles on the account"),
     Action.ACCOUNT_VIEW_ACTIVITY: _("See the activity on the account"),
@@ -20,6 +22,7 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.PROFILE_CREATE: _("Create a billing profile"),
     Action.PROFILE_RENAME: _("Rename a billing profile"),
     Action.PROFILE_EDIT_BILL_TO: _("Change the bill-to address"),
+    Action.PROFILE_EDIT_SHIP_TO: _("Change the service usage address"),
     Action.PROFILE_EDIT_PO_NUMBER: _("Set the PO number"),
     Action.PROFILE_EDIT_INVOICE_DAY: _("Set the invoice day"),
     Action.PROFILE_EDIT_EMAIL_PREFERENCE: _("Switch invoices by e-mail on and off"),
@@ -44,6 +47,8 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.SUBSCRIPTION_VIEW: _("See subscriptions"),
     Action.SUBSCRIPTION_CREATE: _("Buy a subscription"),
     Action.SUPPORT_ASK: _("Ask the vendor"),
+    Action.ORGANISATION_VIEW: _("See the organisation profile"),
+    Action.ORGANISATION_EDIT: _("Change the organisation profile"),
 }
 
 

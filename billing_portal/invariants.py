@@ -167,7 +167,7 @@ INVARIANTS = (
             '' IN (coalesce(i.seller->>'legal_name', ''), coalesce(i.seller->>'vat_id', ''),
                    coalesce(i.seller->>'line1', ''), coalesce(i.seller->>'city', ''),
                    coalesce(i.sold_to->>'company_name', ''), coalesce(i.sold_to->>'line1', ''),
-                   coalesce(i.sold_to->>'city', ''), coalesce(i.sold_to->>'country', ''))
+                   coalesce(i.sold_to->>'country', ''))
             OR EXISTS (SELECT 1 FROM invoices_vatgroup g WHERE g.invoice_id = i.id AND g.category = 'AE'
                        AND (g.vat_minor <> 0 OR i.customer_vat_id = '')))
         """,

@@ -64,6 +64,7 @@ IN_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         ),
     ),
     (_("Settings"), (Entry("sliders", _("Properties"), "account_properties", Action.ACCOUNT_VIEW),)),
+    (_("Organisation"), (Entry("organisation", _("Organisation profile"), "organisations"),)),
     (
         "",
         (
@@ -81,6 +82,7 @@ WITHOUT_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
             Entry("layers", _("Billing scopes"), "scopes"),
         ),
     ),
+    (_("Organisation"), (Entry("organisation", _("Organisation profile"), "organisations"),)),
     (
         _("Yourself"),
         (
@@ -103,6 +105,8 @@ ACCOUNT_MENU: tuple[Entry, ...] = (
 
 # An online-services account keeps a profile per subscription and never shows one (architecture §3).
 _ONLY_WITH_PROFILES = frozenset({"profiles"})
+# For who keeps the people or the profile of an organisation.
+_FOR_ORGANISATIONS = frozenset({"organisations"})
 
 
 def side(user: Any, account: Any, path: str, counts: Mapping[str, int]) -> list[Group]:
@@ -129,7 +133,7 @@ def address(route: str, account: Any = None) -> str:
 
 def _is_shown(entry: Entry, user: Any, account: Any) -> bool:
     if entry.action is None:
-        return True
+        return entry.route not in _FOR_ORGANISATIONS or bool(policy.role_book(user).organisations)
     if entry.route in _ONLY_WITH_PROFILES and account.is_online_services:
         return False
     return policy.may_somewhere(user, entry.action, account)

@@ -8,6 +8,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from accounts.models import BillingAccount
+from accounts.services.scopes import remember_scope
 from billing_portal import activity, figures, todo
 from billing_portal.forms import PreferencesForm
 from billing_portal.guide import capability_table
@@ -34,6 +35,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @requires(Action.ACCOUNT_SEE, BillingAccount)
 def account_overview(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """The account at a glance: a to-do list first, figures second."""
+    remember_scope(account, by=request.user)
     today = timezone.localdate()
     tasks = todo.tasks(request.user, account, today)
     request.todo_count = len(tasks)  # type: ignore[attr-defined]

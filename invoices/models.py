@@ -8,7 +8,7 @@ from datetime import date
 
 import pgtrigger
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
@@ -130,6 +130,8 @@ class Invoice(models.Model):
     seller = models.JSONField(default=dict)
     sold_to = models.JSONField(default=dict)
     bill_to = models.JSONField(default=dict)
+    # Where it is used, where that is not the sold-to; empty otherwise.
+    ship_to = models.JSONField(default=dict, db_default=Value({}, output_field=models.JSONField()))
     account_name = models.CharField(max_length=200)
     profile_name = models.CharField(max_length=100)
     customer_vat_id = models.CharField(max_length=20, blank=True)

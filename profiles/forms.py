@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from crispy_forms.layout import Div
 from django import forms
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
-from accounts.forms import AddressPart
+from accounts.forms import AddressPart, TakesEffect
 from accounts.models import BillingAccount, User
 from accounts.services.invitations import person_in_organisation
 from core.forms import ChoiceCardsField, Grid, PortalFormHelper, Section
@@ -19,6 +20,8 @@ from profiles.models import BillingProfile, MarketplacePolicy
 
 BILL_TO = "bill_to_"
 BILL_TO_TITLE = _("Bill-to: who receives its invoices")
+SHIP_TO = "ship_to_"
+SHIP_TO_TITLE = _("Service usage: where what is bought is used")
 
 
 class NewProfileForm(forms.Form):
@@ -144,6 +147,75 @@ class PoliciesForm(forms.Form):
         for name in ("marketplace_policy", "allows_reservations"):
             self.initial.setdefault(name, getattr(profile, name))
         self.helper = PortalFormHelper("marketplace_policy", "allows_reservations")
+
+
+class ProfileAddressesForm(forms.Form):
+    """Bill-to and service usage address of a profile, maybe from a day to come; both or neither (S0-8, §3.2).
+
+    The profile of an online-services subscription has a service usage address only.
+    """
+
+    used_at_sold_to = forms.BooleanField(
+        label=_("What is bought here is used at the sold-to address"),
+        required=False,
+        widget=forms.CheckboxInput(attrs={"data-same": True}),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, profile: BillingProfile, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.profile, country = profile, profile.account.country.code
+        sections, self.bill_to = [], None
+        if profile.bill_to is not None:
+            self.bill_to = AddressPart(self, country=country, address=profile.bill_to, prefix=BILL_TO)
+            sections = self.bill_to.layout(title=BILL_TO_TITLE)
+        self.ship_to = AddressPart(self, country=country, address=profile.ship_to, prefix=SHIP_TO)
+        if profile.ship_to is None:
+            self.initial["used_at_sold_to"] = True
+            for name, value in profile.account.sold_to.snapshot().items():
+                self.initial.setdefault(f"{SHIP_TO}{name}", value)
+        own = Div(*self.ship_to.layout(title=gettext_lazy("Company")), css_class="stack stack-6", data_same_hides="")
+        self.takes_effect = TakesEffect(self)
+        self.helper = PortalFormHelper(
+            *sections, Section(SHIP_TO_TITLE, "used_at_sold_to"), own, self.takes_effect.layout()
+        )
+
+    def clean(self) -> dict[str, Any]:
+        if self.bill_to is not None:
+            self.bill_to.clean()
+        self.takes_effect.clean()
+        if self.cleaned_data.get("used_at_sold_to"):
+            self.ship_to.skip()
+        else:
+            self.ship_to.clean()
+        is_switched = bool(self.cleaned_data.get("used_at_sold_to")) != (self.profile.ship_to is None)
+        if is_switched and self.takes_effect.later():
+            self.add_error(
+                "takes_effect_on", _("Whether there is a service usage address at all changes at once only.")
+            )
+        return self.cleaned_data
+
+    def values(self) -> dict[str, Any]:
+        """For `save_addresses` and `plan_profile_addresses`; `ship_to` is None where the sold-to is used."""
+        is_own = not self.cleaned_data["used_at_sold_to"]
+        values: dict[str, Any] = {
+            "ship_to": self.ship_to.values() if is_own else None,
+            "ship_to_version": self.ship_to.version(),
+        }
+        if self.bill_to is not None:
+            values |= {"bill_to": self.bill_to.values(), "bill_to_version": self.bill_to.version()}
+        return values
+
+    def values_by_field(self) -> dict[str, Any]:
+        """What would be saved, by the name of the field."""
+        values = self.values()
+        parts = [(BILL_TO, values.get("bill_to") or {}), (SHIP_TO, values["ship_to"] or {})]
+        return {f"{prefix}{name}": value for prefix, part in parts for name, value in part.items()}
+
+    def said(self, name: str) -> str:
+        """The label of a field together with the address it belongs to."""
+        part = {BILL_TO: gettext("Bill-to"), SHIP_TO: gettext("Service usage")}.get(name[:8], "")
+        label = str(self.fields[name].label)
+        return f"{part} · {label}" if part else label
 
 
 class EmailPreferenceForm(forms.Form):

@@ -48,6 +48,8 @@ class BillingProfile(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     status = models.CharField(max_length=16, choices=states.ProfileStatus, default=states.ProfileStatus.ACTIVE)
     bill_to = models.OneToOneField(Address, models.PROTECT, null=True, blank=True, related_name="bill_to_of_profile")
+    # Where what it buys is used, where that is not the sold-to: decides the tax instead of it (§3.2).
+    ship_to = models.OneToOneField(Address, models.PROTECT, null=True, blank=True, related_name="ship_to_of_profile")
     po_number = models.CharField(_("PO number"), max_length=50, blank=True)
     # The PO number that follows, and the day from which invoices carry it (S2-5b, P17).
     coming_po_number = models.CharField(_("next PO number"), max_length=50, blank=True, db_default="")

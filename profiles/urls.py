@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles import views, views_recipients
+from profiles import address_views, views, views_recipients
 
 IN_ACCOUNT = "billing-accounts/<code:code>/billing-profiles/"
 ONE = "billing-profiles/<code:code>/"
@@ -19,6 +19,12 @@ urlpatterns = [
     path(f"{ONE}edit/", views.profile_edit, name="profile_edit"),
     path(f"{ONE}policies/", views.profile_policies, name="profile_policies"),
     path(f"{ONE}policies/edit/", views.profile_policies_edit, name="profile_policies_edit"),
+    path(f"{ONE}addresses/", address_views.profile_addresses, name="profile_addresses"),
+    path(
+        f"{ONE}planned-changes/<int:change>/withdrawal/",
+        address_views.profile_change_withdrawal,
+        name="profile_change_withdrawal",
+    ),
     path(f"{ONE}permissions/", views.profile_permissions, name="profile_permissions"),
     path(f"{ONE}permissions/new/", views.profile_role_new, name="profile_role_new"),
     path(f"{ONE}permissions/<int:role>/removal/", views.profile_role_removal, name="profile_role_removal"),

@@ -18,6 +18,7 @@ from core.lists import read_page, sorting
 from core.policy import Action, PolicyQuerySet, Role, may, read_roles, requires
 from core.spreadsheets import csv_response
 from core.step_up import recently_confirmed
+from profiles.address_views import planned_change
 from profiles.capabilities import all_capabilities
 from profiles.forms import EmailPreferenceForm, NewProfileForm, PoliciesForm, ProfileForm, RemovalForm, RoleForm
 from profiles.models import BillingProfile, MarketplacePolicy, ProfileRole
@@ -79,6 +80,8 @@ def profile(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
         "status": ProfileStatus(profile.status),
         "bill_to": profile.bill_to,
         "address_lines": printed_lines(profile.invoice_address.snapshot()),
+        "ship_to_lines": printed_lines(profile.ship_to.snapshot()) if profile.ship_to else [],
+        "planned": planned_change(profile),
         "next_billing_date": profile.next_billing_date(today),
         "recipients": recipients_on(profile, on=today),
     }

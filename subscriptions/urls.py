@@ -11,6 +11,12 @@ urlpatterns = [
     path(f"{IN_ACCOUNT}purchase/", views.purchase, name="purchase"),
     path(f"{IN_ACCOUNT}purchase/<int:price>/", views.purchase_order, name="purchase_order"),
     path("subscriptions/<code:code>/", views.subscription, name="subscription"),
+    path("subscriptions/<code:code>/address/", views.subscription_address, name="subscription_address"),
+    path(
+        "subscriptions/<code:code>/planned-changes/<int:change>/withdrawal/",
+        views.subscription_change_withdrawal,
+        name="subscription_change_withdrawal",
+    ),
     path(
         "subscriptions/<code:code>/email-preference/",
         views.subscription_email_preference,

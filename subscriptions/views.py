@@ -12,12 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from accounts.address_rules import printed_lines
 from accounts.models import BillingAccount
 from core.codes import new_code
 from core.errors import Refused
 from core.lists import read_page, sorting
 from core.periods import Month, on_anchor, term_end
 from core.policy import Action, may, may_somewhere, requires
+from profiles.address_views import addresses_page, planned_change, withdrawal_of
 from profiles.models import BillingProfile
 from profiles.views import email_preference_page
 from profiles.views_recipients import (
@@ -72,6 +74,8 @@ def subscription(request: HttpRequest, subscription: Subscription) -> HttpRespon
         "purchase": Purchase.objects.filter(subscription=subscription).select_related("bought_by").first(),
         "term": subscription.current_term(today) if subscription.is_renewed else None,
         "renewal": subscription.next_renewal(today),
+        "ship_to_lines": printed_lines(used_at.snapshot()) if (used_at := subscription.profile.ship_to) else [],
+        "planned": planned_change(subscription.profile) if used_at else None,
     }
     return render(request, "subscriptions/subscription.html", context)
 
@@ -128,6 +132,31 @@ def subscription_invoice_mute(request: HttpRequest, subscription: Subscription) 
 
 def _recipients_of(subscription: Subscription) -> RecipientsScope:
     return RecipientsScope(subscription.profile, "subscription", subscription.code, subscription.name)
+
+
+@requires(Action.PROFILE_EDIT_SHIP_TO, Subscription)
+def subscription_address(request: HttpRequest, subscription: Subscription) -> HttpResponse:
+    """Where one subscription of an online-services account is used (§3.2)."""
+    profile, back = subscription.profile, subscription.get_absolute_url()
+    if profile.is_shown:
+        return redirect("profile_addresses", profile.code)
+    here = reverse("subscription_address", args=[subscription.code])
+    return addresses_page(
+        request,
+        profile,
+        name=subscription.name,
+        back=back,
+        here=here,
+        withdrawal=lambda change: reverse("subscription_change_withdrawal", args=[subscription.code, change.pk]),
+    )
+
+
+@requires(Action.PROFILE_EDIT_SHIP_TO, Subscription)
+def subscription_change_withdrawal(request: HttpRequest, subscription: Subscription, change: int) -> HttpResponse:
+    """Take a planned change of its service usage address back."""
+    if subscription.profile.is_shown:
+        return redirect("profile_change_withdrawal", subscription.profile.code, change)
+    return withdrawal_of(request, subscription.profile, change, back=subscription.get_absolute_url())
 
 
 @requires(Action.PROFILE_PURCHASE, BillingAccount, anywhere=True)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -12,7 +11,6 @@ from django.utils.translation import gettext as _
 from accounts.address_rules import rules_for
 from accounts.models import Address, AddressKind, BillingAccount
 from accounts.services.notices import mail_people, owners_of
-from accounts.validators import clean_registration_number, clean_vat_id
 from core.errors import Refused
 from core.history import acting
 from core.messages import MailClass
@@ -82,12 +80,10 @@ def save_account_addresses(
     sold_to_version: int,
     bill_to: Mapping[str, str] | None = None,
     bill_to_version: int | None = None,
-    vat_id: str | None = None,
-    registration_number: str | None = None,
     by: Any,
 ) -> bool:
-    """Change the sold-to, its tax numbers where they are given and, on online services, the bill-to: all or
-    nothing (S0-8). Returns whether anything changed; then the owners get a mail (§3.9).
+    """Change the sold-to and, on online services, the bill-to: all or nothing (S0-8). Returns whether anything
+    changed; then the owners get a mail (§3.9).
 
     Counts for invoices that are issued from now on; issued ones keep theirs (S0-8a). Refuses
     `changed_meanwhile` as `save_address` does.
@@ -98,32 +94,10 @@ def save_account_addresses(
         if account.bill_to is None or bill_to_version is None:
             raise ValueError("a customer agreement has its bill-to addresses on its billing profiles")
         changed |= save_address(account.bill_to, bill_to, version=bill_to_version, of=account, action=right, by=by)
-    changed |= _save_tax_ids(account, vat_id, registration_number, by)
     if changed:
         path = reverse("account_properties", args=[account.code])
         tell_address_changed(account, name=account.name, path=path, by=by, people=owners_of(account))
     return changed
-
-
-def _save_tax_ids(account: BillingAccount, vat_id: str | None, registration_number: str | None, by: Any) -> bool:
-    country = account.country.code
-    given = {
-        "vat_id": None if vat_id is None else clean_vat_id(vat_id, country),
-        "registration_number": (
-            None if registration_number is None else clean_registration_number(registration_number, country)
-        ),
-    }
-    stored = BillingAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
-    changed = {name: value for name, value in given.items() if value is not None and value != getattr(stored, name)}
-    if not changed:
-        return False
-    demand(by, Action.ACCOUNT_EDIT_TAX_IDS, account)
-    with acting(by, "account.tax_ids_changed"):
-        BillingAccount.objects.filter(pk=account.pk).update(**changed)
-        # The numbers are edited with the sold-to, and share its version.
-        Address.objects.filter(pk=account.sold_to_id).update(version=F("version") + 1)
-    account.refresh_from_db(fields=[*changed])
-    return True
 
 
 def tell_address_changed(of: models.Model, *, name: str, path: str, by: Any, people: Any) -> None:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.models import AccountRole, AddressKind, Agreement, BillingAccount, Organisation, OrganisationMember, User
 from accounts.services.addresses import create_address
 from accounts.services.invitations import is_customer_staff, write_invitation
+from accounts.services.tax_ids import begin_vat_check
 from accounts.validators import clean_registration_number, clean_vat_id
 from core.errors import Refused
 from core.history import acting
@@ -122,6 +123,7 @@ def open_account(
             external_id=external_id,
             created_by=by,
         )
+        begin_vat_check(account)
         if owner is not None:
             OrganisationMember.objects.get_or_create(organisation=organisation, user=owner)
             AccountRole.objects.create(account=account, user=owner, role=owner_role(agreement), assigned_by=by)

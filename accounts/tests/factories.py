@@ -1,9 +1,11 @@
 """Rows for the tests of every app. A factory makes what a person would have made by the portal: valid and complete."""
 
+from datetime import timedelta
 from functools import cache
 
 import factory
 from django.contrib.auth.hashers import make_password
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.models import (
@@ -12,12 +14,16 @@ from accounts.models import (
     AddressKind,
     Agreement,
     BillingAccount,
+    NameChange,
     Organisation,
     OrganisationMember,
     OrganisationRole,
+    PlannedChange,
     Seller,
     User,
+    VatCheck,
 )
+from accounts.validators import is_union_vat_id
 from core.policy import Role
 
 PASSWORD = "correct horse battery staple"
@@ -136,6 +142,56 @@ class BillingAccountFactory(DjangoModelFactory):
         if extracted:
             role = Role.ACCOUNT_ADMINISTRATOR if self.is_online_services else Role.ACCOUNT_OWNER
             AccountRoleFactory(account=self, user=extracted, role=role)
+
+    @factory.post_generation
+    def vat_check(self, create, extracted, **kwargs):
+        """The register has said yes of a VAT ID of the Union; `vat_check="none"` leaves it unasked."""
+        if extracted != "none" and is_union_vat_id(self.vat_id, str(self.country)):
+            VatCheckFactory(account=self, number=self.vat_id, verified_at=timezone.now())
+
+
+class NameChangeFactory(DjangoModelFactory):
+    """A request that waits, with a document that is named and not there."""
+
+    class Meta:
+        model = NameChange
+
+    account = factory.SubFactory("accounts.tests.factories.BillingAccountFactory")
+    old_name = "Alfa Logistiek B.V."
+    new_name = "Alfa Groep N.V."
+    document = "name-changes/none.pdf"
+    document_name = "extract.pdf"
+    document_type = "application/pdf"
+    requested_by = factory.SubFactory(UserFactory)
+
+
+class PlannedChangeFactory(DjangoModelFactory):
+    """A change of these addresses that waits for its day; `parts` maps an address to its new values."""
+
+    class Meta:
+        model = PlannedChange
+        skip_postgeneration_save = True
+
+    account = factory.SubFactory("accounts.tests.factories.BillingAccountFactory")
+    takes_effect_on = factory.LazyFunction(lambda: timezone.localdate() + timedelta(days=20))
+    planned_by = factory.SubFactory(UserFactory)
+
+    @factory.post_generation
+    def parts(self, create, extracted, **kwargs):
+        for address, values in extracted or ():
+            self.parts.create(address=address, values=values)
+
+
+class VatCheckFactory(DjangoModelFactory):
+    """What the register said: by default yes, a moment ago."""
+
+    class Meta:
+        model = VatCheck
+
+    account = factory.SubFactory(BillingAccountFactory, vat_check="none")
+    number = "NL000099998B57"
+    status = "verified"
+    next_check_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=30))
 
 
 class AccountRoleFactory(DjangoModelFactory):

@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import services
-from accounts.models import Address, BillingAccount
+from accounts.models import Address
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
 from core.errors import Forbidden, Refused
 from core.history import last_change
@@ -54,8 +54,7 @@ def page_of(account):
 def sent(account, sold_to=NEW, bill_to=None, **more):
     """What a browser sends for these addresses."""
     data = {f"sold_to_{name}": value for name, value in sold_to.items()}
-    data |= {"sold_to_version": account.sold_to.version, "vat_id": account.vat_id}
-    data |= {"registration_number": account.registration_number}
+    data |= {"sold_to_version": account.sold_to.version}
     if account.bill_to:
         data["bill_to_version"] = account.bill_to.version
         data |= {f"bill_to_{name}": value for name, value in (bill_to or {}).items()}
@@ -162,39 +161,6 @@ def test_a_third_change_is_not_overwritten_by_saving_mine_over_the_second(accoun
     assert stored(account.sold_to).line1 == "Blaak 5"
 
 
-def test_the_tax_numbers_share_the_version_of_the_sold_to(account, owner):
-    opened = sent(account, {name: getattr(account.sold_to, name) for name in NEW})
-    browser = signed_in(owner)
-
-    browser.post(page_of(account), opened | {"registration_number": "12345678"})
-    response = browser.post(page_of(account), opened | {"registration_number": "87654321"})
-
-    assert response.status_code == 200
-    assert BillingAccount.objects.get(pk=account.pk).registration_number == "12345678"
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("vat_id", "NL123456789B01"),
-        ("vat_id", "DE136695976"),
-        ("registration_number", "1234567"),
-        ("registration_number", "٢٤٣٨١٩٠٧"),
-    ],
-)
-def test_a_wrong_tax_number_is_an_error_at_its_field(account, owner, field, value):
-    response = signed_in(owner).post(page_of(account), sent(account) | {field: value})
-
-    assert set(response.context["form"].errors) == {field}
-    assert stored(account.sold_to).version == 1
-
-
-def test_a_vat_id_is_stored_in_its_official_spelling(account, owner):
-    signed_in(owner).post(page_of(account), sent(account) | {"vat_id": "nl 0000.9999.8b57"})
-
-    assert BillingAccount.objects.get(pk=account.pk).vat_id == "NL000099998B57"
-
-
 def test_S0_8_the_legal_name_is_changed_on_request_only(account, owner):
     signed_in(owner).post(page_of(account), sent(account, {**NEW, "company_name": "Somebody else B.V."}))
 
@@ -223,7 +189,7 @@ def test_S0_8a_the_page_says_from_when_it_counts(account, owner, time_machine):
 
     page = signed_in(owner).get(page_of(account)).content.decode()
 
-    assert "counts for invoices issued from now on, at the latest for that of November 2026" in page
+    assert "counts for invoices issued from now on, or from the day you choose" in page
     assert "issued invoices keep the old address" in page
 
 

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from accounts.models import AccountRole
 from accounts.tests.factories import (
     AccountRoleFactory,
     BillingAccountFactory,
@@ -126,7 +127,7 @@ def test_the_statements_do_not_grow_with_the_rows(client, person, number, django
     for _account in range(number):
         BillingAccountFactory(owner=person)
 
-    with django_assert_num_queries(5):  # session, person, roles, count, rows
+    with django_assert_num_queries(6):  # session, person, roles, count, rows, default scope
         client.get(PAGE)
 
 
@@ -138,3 +139,53 @@ def test_I23_a_lost_role_is_gone_at_the_next_request(client, person):
     held.delete()
 
     assert rows(client.get(PAGE)) == []
+
+
+# --- Where a person starts ------------------------------------------------------------------------
+
+
+def overview(account):
+    return reverse("account_overview", args=[account.code])
+
+
+def test_S0_18_signing_in_leads_to_the_account_opened_last(client, person):
+    first, second = (BillingAccountFactory(owner=person) for _each in range(2))
+    assert client.get(reverse("start")).url == reverse("home")
+
+    client.get(overview(first))
+    client.get(overview(second))
+
+    assert client.get(reverse("start")).url == overview(second)
+    assert "Opened last" in client.get(reverse("scopes")).content.decode()
+
+
+def test_S0_18_a_default_account_comes_before_the_last_one_until_it_is_taken_back(client, person):
+    first, second = (BillingAccountFactory(owner=person) for _each in range(2))
+    client.get(overview(second))
+
+    client.post(reverse("scope_default", args=[first.code]))
+    assert client.get(reverse("start")).url == overview(first)
+    assert "Not default" in client.get(reverse("scopes")).content.decode()
+
+    client.post(reverse("scope_default", args=[first.code]), {"choice": "none"})
+    assert client.get(reverse("start")).url == overview(second)
+
+
+def test_S0_18_P21_an_account_that_was_lost_is_not_the_start(client, person):
+    account = BillingAccountFactory(owner=person)
+    client.get(overview(account))
+    client.post(reverse("scope_default", args=[account.code]))
+    BillingAccountFactory(owner=person)
+    AccountRole.objects.filter(account=account).update(user=UserFactory())
+
+    assert client.get(reverse("start")).url == reverse("home")
+
+
+def test_S0_18_with_one_account_there_is_nothing_to_switch(client, person):
+    only = BillingAccountFactory(owner=person)
+    navigation = client.get(overview(only)).content.decode().split('<nav class="sidenav"')[1].split("</nav>")[0]
+    assert f'"{PAGE}"' not in navigation
+
+    BillingAccountFactory(owner=person)
+    navigation = client.get(overview(only)).content.decode().split('<nav class="sidenav"')[1].split("</nav>")[0]
+    assert f'"{PAGE}"' in navigation

@@ -58,7 +58,7 @@ def test_ASVS_6_3_3_a_password_alone_no_longer_signs_in(client, owner, secret):
     assert sign_in(client, owner).url == FACTOR
     assert not is_in(client)
 
-    assert client.post(FACTOR, {"code": code_of(secret)}).url == "/"
+    assert client.post(FACTOR, {"code": code_of(secret)}).url == "/start/"
 
     assert is_in(client)
 

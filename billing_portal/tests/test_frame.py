@@ -275,7 +275,7 @@ def test_the_language_switch_leads_nowhere_else(client):
 def test_signing_in_and_out(client):
     person = UserFactory(email="marieke@alfa.example")
     response = client.post("/sign-in/login/", {"login": person.email, "password": PASSWORD})
-    assert response.headers["Location"] == "/"
+    assert response.headers["Location"] == "/start/"
     client.post("/sign-in/logout/")
     assert client.get("/preferences/").status_code == 302
 

@@ -14,10 +14,11 @@ from django.template.backends.django import Template
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import BillingAccount
+from accounts.models import BillingAccount, NameChange, Organisation
+from accounts.tests.factories import NameChangeFactory
 from billing_portal.checks import THIRD_PARTY, is_guarded, routes
 from billing_portal.tests.world import Place, World, make_world
-from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement
+from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement, Role
 from invoices.models import Invoice
 from invoices.tests.factories import InvoiceFactory
 from payments.models import CardSetup, Payment, PaymentMethod
@@ -33,6 +34,8 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
     BillingAccount: lambda place: place.account,
     BillingProfile: lambda place: place.profile,
     Subscription: lambda place: SubscriptionFactory(profile=place.profile),
+    Organisation: lambda place: place.account.organisation,
+    NameChange: lambda place: NameChangeFactory(account=place.account, status="withdrawn"),
     Invoice: lambda place: InvoiceFactory(profile=place.profile),
     PaymentMethod: lambda place: PaymentMethodFactory(account=place.account, profile=place.profile),
     SupportRequest: lambda place: SupportRequestFactory(profile=place.profile),
@@ -136,6 +139,12 @@ def _wanted(world: World, requirement: Requirement, actor: str, position: str) -
         return "open"
     if requirement.model is BillingProfile and position == "online_services":
         return "hidden"  # the profile of a subscription is never shown as one
+    if requirement.model is Organisation:
+        # Its administrators see it, wherever in it the object lies.
+        keepers = {Role.USER_ADMINISTRATOR, Role.ORGANISATION_ADMINISTRATOR} & {actor}
+        if position == "other_tenant" or not keepers:
+            return "hidden"
+        return "open" if keepers & GRANTS[requirement.action] else "forbidden"
     roles = world.roles.get((actor, position), set())
     below = world.below.get((actor, position), set())
     is_account = requirement.model is BillingAccount

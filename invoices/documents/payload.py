@@ -141,6 +141,7 @@ class InvoicePayload:
     payment_term_days: int | None = None
     purchase_order: str = ""
     credited_number: str = ""
+    ship_to: Party | None = None
     transfer: TransferInstructions | None = None
     check: Check | None = None
 

@@ -38,6 +38,13 @@ def printed(payload: InvoicePayload) -> dict[str, Any]:
         return _cleaned(_document(payload))
 
 
+def _parties(payload: InvoicePayload) -> Iterator[dict[str, Any]]:
+    yield _party(gettext("Sold to"), payload.sold_to)
+    yield _party(gettext("Bill to"), payload.bill_to)
+    if payload.ship_to is not None:
+        yield _party(gettext("Used at"), payload.ship_to)
+
+
 def _document(payload: InvoicePayload) -> dict[str, Any]:
     heading = gettext("Credit note") if payload.kind == "credit_note" else gettext("Invoice")
     title = f"{heading} {payload.number}"
@@ -51,7 +58,7 @@ def _document(payload: InvoicePayload) -> dict[str, Any]:
         "running": title,
         "pages": gettext("Page {page} of {pages}"),
         "seller": _seller(payload.seller),
-        "parties": [_party(gettext("Sold to"), payload.sold_to), _party(gettext("Bill to"), payload.bill_to)],
+        "parties": list(_parties(payload)),
         "owed": _owed(payload),
         "facts": list(_facts(payload)),
         "remark": _remark(payload),

@@ -55,6 +55,7 @@ def payload_of(invoice: Invoice) -> InvoicePayload:
             seller=_supplier(invoice.seller),
             sold_to=_party(invoice.sold_to, invoice.account_name, tax_id=invoice.customer_vat_id),
             bill_to=_party(invoice.bill_to, invoice.account_name),
+            ship_to=_party(invoice.ship_to, invoice.account_name) if invoice.ship_to else None,
             profile_name=invoice.profile_name,
             sections=tuple(
                 Section(section.name or invoice.profile_name, section.net, tuple(map(_line, section.lines)))

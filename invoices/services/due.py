@@ -6,13 +6,13 @@ is made for a chunk out of a million.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import BooleanField, Case, Count, ExpressionWrapper, F, Min, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Least, TruncDate
 
-from accounts.models import AddressKind, Seller
+from accounts.models import AddressKind, Seller, VatCheck
 from core.periods import Month
 from invoices.models import BillingPeriod, Charge, ParkedProfile, ParkReason
 from invoices.services.drafts import Candidate, Problem
@@ -59,8 +59,11 @@ def look_ahead(among: Profiles, through: Month, after: Month | None = None) -> t
     return min(months, default=None), found["profiles"]
 
 
-def read_candidates(due: Profiles, seller: Seller, month: Month) -> tuple[list[Candidate], list[Problem]]:
+def read_candidates(due: Profiles, seller: Seller, month: Month, *, on: date) -> tuple[list[Candidate], list[Problem]]:
     """Decide about these profiles what does not depend on their lines: VAT, language, addresses (L1).
+
+    VAT follows the service usage address where there is one, else the sold-to (§3.2); a VAT ID takes it away
+    only where its register has said yes and that yes still holds on the day of issue.
 
     Two statements, for a plan that looks into four indexes per profile would join the rest one by one too.
     """
@@ -69,7 +72,9 @@ def read_candidates(due: Profiles, seller: Seller, month: Month) -> tuple[list[C
     standings = due.annotate(begins=begins, park_reason=F("parked"))
     stands = {pk: facts for pk, *facts in standings.values_list("pk", "last_billed", "begins", "park_reason")}
     candidates, problems = [], []
-    for pk, currency, language, vat_id, country, own, shared, sold_to_fits, bill_to_fits in _facts(stands):
+    at = datetime.combine(on, time.max, UTC)
+    for pk, currency, language, vat_id, checked, verified_at, country, used_in, *addresses in _facts(stands):
+        own, shared, sold_to_fits, bill_to_fits = addresses
         if own is None and shared is None:
             problems.append(Problem(pk, ParkReason.NO_BILL_TO, ""))
         elif not sold_to_fits or not bill_to_fits:
@@ -79,7 +84,8 @@ def read_candidates(due: Profiles, seller: Seller, month: Month) -> tuple[list[C
             last, day, parked = stands[pk]
             comes_next = Month.of(last).next if last else Month.of(day)
             taken_until = month.first - timedelta(days=1) if comes_next < month else None
-            vat = treatment(str(seller.country), country, vat_id)
+            counting = vat_id if checked == vat_id and VatCheck.holds(verified_at, at=at) else ""
+            vat = treatment(str(seller.country), used_in or country, counting)
             candidates.append(Candidate(pk, currency, language, vat_id, vat, bool(parked), taken_until))
     return candidates, problems
 
@@ -94,7 +100,10 @@ def _facts(profile_ids: Iterable[int]) -> QuerySet[Any, tuple[Any, ...]]:
         "currency",
         "account__organisation__preferred_language",
         "account__vat_id",
+        "account__vat_check__number",
+        "account__vat_check__verified_at",
         "account__sold_to__country",
+        "ship_to__country",
         "bill_to",
         "account__bill_to",
         "sold_to_fits",
@@ -131,6 +140,6 @@ def _first(rows: QuerySet, day: str) -> Subquery:
 
 
 def _fits(address: str) -> Q:
-    """What an invoice has to print of an address (L1)."""
-    empty = [Q(**{f"{address}__{name}": ""}) for name in ("company_name", "line1", "city")]
-    return Q(**{f"{address}__is_complete": True}) & ~empty[0] & ~empty[1] & ~empty[2]
+    """What an invoice has to print of an address (L1). Whether a city belongs to it is for its country to say."""
+    empty = [Q(**{f"{address}__{name}": ""}) for name in ("company_name", "line1")]
+    return Q(**{f"{address}__is_complete": True}) & ~empty[0] & ~empty[1]

@@ -54,9 +54,10 @@ def write_drafts(month: Month, seller: Seller, *, on: date) -> list[int]:
     """Write the drafts that `compute_drafts` left in its tables; returns the ids of the invoices.
 
     They carry the PO number that is in force on the day `on` (P17).
-    Every profile gets its billing period, also one without lines, which gets no document (I7).
+    Every profile gets its billing period, also one without lines, which gets no document (I7). Addresses are
+    those in force on the day of issue, `on`.
     """
-    values: Values = {"first": month.first, "last": month.last, "seller": json.dumps(seller.snapshot()), "on": on}
+    values: Values = {"first": month.first, "last": month.last, "on": on, "seller": json.dumps(seller.snapshot())}
     with connection.cursor() as cursor:
         cursor.execute(_PERIODS, values)
         cursor.execute(_INVOICES, values)
@@ -108,7 +109,16 @@ def _number(cursor: CursorWrapper, values: Values) -> None:
 def _copy_of(alias: str) -> str:
     """SQL for what `Address.snapshot()` copies, of the table with that alias."""
     names = Address(country="NL").snapshot()
-    return "jsonb_build_object(" + ", ".join(f"'{name}', {alias}.{name}" for name in names) + ")"
+    copied = "jsonb_build_object(" + ", ".join(f"'{name}', {alias}.{name}" for name in names) + ")"
+    # A change that counts by that day and was not written yet, or was written before its time came.
+    return f"""({copied} || coalesce((
+        SELECT CASE c.status WHEN 'planned' THEN p.values ELSE p.before END
+        FROM accounts_plannedaddress p JOIN accounts_plannedchange c ON c.id = p.change_id
+        WHERE p.address_id = {alias}.id AND (
+            c.status = 'planned' AND c.takes_effect_on <= %(on)s OR c.status = 'applied' AND c.takes_effect_on > %(on)s
+        )
+        ORDER BY c.status DESC, c.takes_effect_on, c.id LIMIT 1
+    ), '{{}}'))"""  # noqa: S608 names of columns
 
 
 _PERIODS = """
@@ -120,11 +130,13 @@ _INVOICES = f"""
 INSERT INTO invoices_invoice (
     id, code, kind, account_id, profile_id, period_id, period_start, period_end, currency, status,
     net_minor, vat_minor, total_minor, prepaid_minor, settled_minor,
-    seller, sold_to, bill_to, account_name, profile_name, customer_vat_id, po_number, payment_term_days, language
+    seller, sold_to, bill_to, ship_to, account_name, profile_name, customer_vat_id, po_number, payment_term_days,
+    language
 )
 SELECT d.invoice_id, d.code, d.kind, p.account_id, p.id, b.id, %(first)s, %(last)s, d.currency, 'draft',
     d.net, d.vat, d.net + d.vat, 0, 0,
-    %(seller)s::jsonb, {_copy_of("sold_to")}, {_copy_of("bill_to")}, a.name, p.name, d.vat_id,
+    %(seller)s::jsonb, {_copy_of("sold_to")}, {_copy_of("bill_to")},
+    CASE WHEN p.ship_to_id IS NULL THEN '{{}}' ELSE {_copy_of("ship_to")} END, a.name, p.name, d.vat_id,
     CASE WHEN p.coming_po_from <= %(on)s THEN p.coming_po_number ELSE p.po_number END, p.payment_term_days, d.language
 FROM billing_draft d
 JOIN invoices_billingperiod b ON b.profile_id = d.profile_id AND b.month = %(first)s
@@ -132,6 +144,7 @@ JOIN profiles_billingprofile p ON p.id = d.profile_id
 JOIN accounts_billingaccount a ON a.id = p.account_id
 JOIN accounts_address sold_to ON sold_to.id = a.sold_to_id
 JOIN accounts_address bill_to ON bill_to.id = coalesce(p.bill_to_id, a.bill_to_id)
+LEFT JOIN accounts_address ship_to ON ship_to.id = p.ship_to_id
 WHERE d.kind IS NOT NULL
 ORDER BY d.invoice_id
 RETURNING id

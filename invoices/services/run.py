@@ -241,7 +241,9 @@ class _Run:
             while ids := list(rows.filter(pk__gt=after).values_list("pk", flat=True)[: self.chunk]):
                 after = ids[-1]
                 with _patient_transaction():
-                    candidates, problems = read_candidates(rows.filter(pk__in=ids), self.seller, month)
+                    candidates, problems = read_candidates(
+                        rows.filter(pk__in=ids), self.seller, month, on=self.report.on
+                    )
                     problems += compute_drafts(month, candidates)
                     forget_drafts(problem.profile_id for problem in problems)
                     drafts = read_drafts()
@@ -295,7 +297,8 @@ class _Run:
     def _bill_chunk(self, month: Month, ids: list[int]) -> tuple[int, list[Draft], list[Problem]]:
         """Bill these locked profiles, in the caller's transaction: how many got a period, with which documents."""
         # Asked again now that they are locked: another run may have billed some while this one waited.
-        candidates, problems = read_candidates(due_profiles(self.among, month).filter(pk__in=ids), self.seller, month)
+        due = due_profiles(self.among, month).filter(pk__in=ids)
+        candidates, problems = read_candidates(due, self.seller, month, on=self.report.on)
         problems += compute_drafts(month, candidates)
         if problems:
             forget_drafts(problem.profile_id for problem in problems)

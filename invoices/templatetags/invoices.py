@@ -1,17 +1,22 @@
 """What hangs on an invoice: its documents, and the mails that carried them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django import template
 from django.template.context import Context
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.models import BillingAccount, Seller, VatCheck
 from core.models import MessageStatus
 from core.policy import Role
 from core.templatetags.ui import day_short
+from invoices import coming
 from invoices.deliveries import deliveries_of
 from invoices.models import Delivery, Invoice
+from invoices.tax import UNION, treatment
+from profiles.models import BillingProfile
 from profiles.recipients import EXTRA
 
 register = template.Library()
@@ -38,6 +43,32 @@ def delivery_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
         "deliveries": [_shown(delivery) for delivery in deliveries],
         "dispatch": None if deliveries else getattr(invoice, "dispatch", None),
         "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.inclusion_tag("invoices/_first_invoices.html", takes_context=True)
+def first_invoices(context: Context, of: BillingAccount | BillingProfile, day: date) -> dict[str, Any]:
+    """Which coming invoices are the first to carry what changes on that day (S0-8a)."""
+    if isinstance(of, BillingProfile):
+        return {"rows": [coming.first_invoice(of, day)], "more": 0, "is_one": True}
+    rows, more = coming.first_invoices(of, day, user=context["user"])
+    return {"rows": rows, "more": more, "is_one": False}
+
+
+@register.inclusion_tag("invoices/_vat_effect.html")
+def vat_effect(account: BillingAccount, check: VatCheck | None = None) -> dict[str, Any]:
+    """What VAT the invoices of the account carry as things stand, and what would change that."""
+    seller = Seller.objects.first()
+    country, home = account.country.code, seller.country.code if seller else ""
+    counts = check is not None and check.number == account.vat_id and check.counts(timezone.now())
+    decided = treatment(home, country, account.vat_id if counts else "") if home in UNION else None
+    return {
+        "decided": decided,
+        "country": account.country.name,
+        "home": seller.country.name if seller else "",
+        "is_at_home": country == home,
+        "is_in_union": country in UNION,
+        "check": check,
     }
 
 

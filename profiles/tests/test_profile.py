@@ -57,14 +57,15 @@ def test_S2_13_next_billing_date_is_the_next_invoice_day(on, day, wanted):
 
 def test_S2_21_editors_get_the_verbs_and_readers_see_them_locked_with_who_may(client, profile):
     reader = ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER).user
-    verbs = [reverse(name, args=[profile.code]) for name in ("profile_edit", "profile_email_preference")]
+    names = ("profile_edit", "profile_email_preference", "profile_addresses")
+    verbs = [reverse(name, args=[profile.code]) for name in names]
 
     for_reader = overview(client, profile, reader).content.decode()
     for_owner = overview(client, profile, profile.roles.get(user__name="Anna").user).content.decode()
 
-    assert [verb in for_owner for verb in verbs] == [True, True]
-    assert [verb in for_reader for verb in verbs] == [False, False]
-    assert for_reader.count('aria-disabled="true"') == 4
+    assert [verb in for_owner for verb in verbs] == [True] * 3
+    assert [verb in for_reader for verb in verbs] == [False] * 3
+    assert for_reader.count('aria-disabled="true"') == 5
     assert "Billing profile contributor" in for_reader
     assert "Anna" in for_reader
 
@@ -138,5 +139,5 @@ def test_overview_asks_the_same_of_the_database_whoever_is_on_it(client, number,
         ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER)
     client.force_login(owner)
 
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         client.get(profile.get_absolute_url())

@@ -16,9 +16,11 @@ from accounts.services import digest
 from accounts.tests.factories import (
     AccountRoleFactory,
     BillingAccountFactory,
+    NameChangeFactory,
     OrganisationFactory,
     OrganisationMemberFactory,
     OrganisationRoleFactory,
+    PlannedChangeFactory,
     UserFactory,
 )
 from core.periods import Month
@@ -150,8 +152,18 @@ def _account_pages(pages: Pages, account: Any) -> None:
     last = AccountRole.objects.filter(account=account, role=Role.ACCOUNT_OWNER).get()
     pages.add("owner", "account_activity", account.code)
     pages.add("owner", "account_activity", account.code, query="?q=nothing")
+    new_address = {"line1": LONG, "postal_code": "3011 AD", "city": "Rotterdam"}
+    planned = PlannedChangeFactory(account=account, planned_by=held.user, parts=[(account.sold_to, new_address)])
+    request = NameChangeFactory(account=account, new_name=LONG, requested_by=held.user)
     for name in ("account_overview", "account_properties", "account_addresses", "account_access", "account_role_new"):
         pages.add("owner", name, account.code)
+    for name in ("account_tax_ids", "account_name_change"):
+        pages.add("owner", name, account.code)
+    pages.add("owner", "account_change_withdrawal", account.code, planned.pk)
+    pages.add("owner", "name_change_withdrawal", request.code)
+    pages.add(Role.ORGANISATION_ADMINISTRATOR, "organisation_profile", account.organisation.code)
+    pages.add(Role.ORGANISATION_ADMINISTRATOR, "organisation_edit", account.organisation.code)
+    pages.add("nobody", "organisations")
     for role in (held, last):
         pages.add("owner", "account_role_removal", account.code, role.pk)
     for name in ("account_invitation_renewal", "account_invitation_removal"):
@@ -165,6 +177,7 @@ def _profile_pages(pages: Pages, profile: BillingProfile) -> None:
     for name in (
         "profile",
         "profile_edit",
+        "profile_addresses",
         "profile_email_preference",
         "profile_recipients",
         "profile_recipient_new",
