@@ -222,6 +222,9 @@ PAYMENT_GATEWAY = env.str("PAYMENT_GATEWAY", default="sandbox")
 # The sandbox moves no money; production has to ask for it by name.
 SANDBOX_GATEWAY_ALLOWED = env.bool("SANDBOX_GATEWAY_ALLOWED", default=DEBUG or DEMO)
 SANDBOX_WEBHOOK_SECRET = env.str("SANDBOX_WEBHOOK_SECRET", default="") or SECRET_KEY
+# Who may ask to pay by bank transfer: a customer for so many months, who spends so many minor units (cents) in one.
+TRANSFER_CUSTOMER_MONTHS = env.int("TRANSFER_CUSTOMER_MONTHS", default=6)
+TRANSFER_MONTHLY_MINIMUM = env.int("TRANSFER_MONTHLY_MINIMUM", default=50_000)
 # Days between the notice of a direct debit and the debit, as agreed in the mandate that the customer signs.
 DEBIT_NOTICE_DAYS = env.int("DEBIT_NOTICE_DAYS", default=2)
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")

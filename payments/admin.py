@@ -1,19 +1,36 @@
-"""The vendor's staff look at payments, methods and what gateways reported. They change nothing here; all they
-can do is have the gateway asked again."""
+"""The vendor's staff look at payments, methods and what gateways reported, have a gateway asked again, and decide
+about requests to pay by transfer. Nothing here goes around a service."""
 
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.files.storage import default_storage
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.admin import ReadOnly, ReadOnlyInline
-from payments.models import Allocation, CardSetup, GatewayEvent, Payment, PaymentMethod
+from core.errors import Refused
+from core.forms import posted
+from payments.forms import TransferDecisionForm
+from payments.models import (
+    Allocation,
+    CardSetup,
+    GatewayEvent,
+    Payment,
+    PaymentMethod,
+    TransferDocument,
+    TransferRequest,
+)
 from payments.services.events import process_event
 from payments.services.settle import ask_again
+from payments.services.transfers import approve_request, ask_for_more, decline_request, take_up
 
 
 class NeedsAPerson(admin.SimpleListFilter):
@@ -101,3 +118,81 @@ class GatewayEventAdmin(ReadOnly, admin.ModelAdmin):
         for event in events:
             process_event(event)
         self.message_user(request, _("The events were read again."), messages.SUCCESS)
+
+
+class TransferDocumentInline(ReadOnlyInline):
+    model = TransferDocument
+    fields = ("name", "size", "content_type", "added_by", "added_at", "download")
+    readonly_fields = fields
+
+    @admin.display(description=gettext_lazy("file"))
+    def download(self, document: TransferDocument) -> str:
+        address = reverse("admin:payments_transfer_document", args=[document.request_id, document.pk])
+        return format_html('<a href="{}">{}</a>', address, _("Download"))
+
+
+@admin.register(TransferRequest)
+class TransferRequestAdmin(ReadOnly, admin.ModelAdmin):
+    """Requests to pay by bank transfer: looked at and decided here, by the services (P16)."""
+
+    list_display = ("requested_at", "account", "profile", "legal_name", "status", "term_days", "decided_by")
+    list_filter = ("status",)
+    list_select_related = ("account", "profile", "decided_by")
+    search_fields = ("code", "legal_name__istartswith", "account__name__istartswith")
+    ordering = ("-pk",)
+    inlines = (TransferDocumentInline,)
+    change_form_template = "payments/admin/transfer_request.html"
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.change_transferrequest")
+
+    def get_urls(self) -> list[Any]:
+        site = self.admin_site.admin_view
+        own = [
+            path("<int:pk>/decision/", site(self.decision), name="payments_transfer_decision"),
+            path("<int:pk>/documents/<int:document>/", site(self.document), name="payments_transfer_document"),
+        ]
+        return own + super().get_urls()
+
+    def decision(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Take it up, ask, approve with a term, or decline."""
+        if not self.has_decide_permission(request):
+            raise PermissionDenied
+        transfer = get_object_or_404(TransferRequest.objects.select_related("account", "profile"), pk=pk)
+        form = TransferDecisionForm(posted(request), request=transfer)
+        if form.is_valid():
+            try:
+                self._decide(transfer, form.cleaned_data, request.user)
+            except Refused as refusal:
+                form.add_error(None, refusal)
+            else:
+                self.message_user(request, _("Done, and the customer was told."), messages.SUCCESS)
+                return redirect("admin:payments_transferrequest_change", transfer.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Decide about %(request)s") % {"request": transfer},
+            "opts": self.opts,
+            "form": form,
+            "transfer": transfer,
+            "has_view_permission": True,
+        }
+        return render(request, "payments/admin/transfer_decision.html", context)
+
+    def document(self, request: HttpRequest, pk: int, document: int) -> FileResponse:
+        """A document that was handed in, always as a download: what people hand in is not opened on our address."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = get_object_or_404(TransferDocument, pk=document, request_id=pk)
+        file = default_storage.open(found.file)
+        return FileResponse(file, as_attachment=True, filename=found.name, content_type="application/octet-stream")
+
+    def _decide(self, transfer: TransferRequest, values: dict[str, Any], by: Any) -> None:
+        decision, note, now = values["decision"], values["note"], timezone.now()
+        if decision == TransferDecisionForm.TAKE_UP:
+            take_up(transfer, by=by)
+        elif decision == TransferDecisionForm.ASK:
+            ask_for_more(transfer, question=note, by=by)
+        elif decision == TransferDecisionForm.APPROVE:
+            approve_request(transfer, term_days=values["term_days"], note=note, by=by, at=now)
+        else:
+            decline_request(transfer, reason=note, by=by, at=now)

@@ -1,4 +1,7 @@
-"""Forms of payment methods and payments. None of them takes a card number: that is the gateway's page."""
+"""Forms of payment methods, payments and requests to pay by transfer.
+
+None of them takes a card number: that is the gateway's page.
+"""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,12 +12,14 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.forms import ChoiceCardsField, MoneyField, PortalFormHelper
+from accounts.models import BillingAccount
+from core.forms import ChoiceCardsField, Grid, MoneyField, PortalFormHelper, Section
 from core.money import Money
 from core.templatetags.ui import money
 from invoices.models import Invoice
-from payments.models import PaymentMethod
+from payments.models import PaymentMethod, TransferRequest
 from payments.shown import ShownMethod, Use
+from payments.uploads import MOST_FILES, CheckedFile, check_file
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
 
@@ -347,3 +352,131 @@ class PayForm(forms.Form):
         if current is not None and current in usable:
             return current.code
         return usable[0].code if usable else ""
+
+
+# --- Bank transfer ------------------------------------------------------------------------------
+
+
+class SeveralFilesInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class CheckedFilesField(forms.FileField):
+    """Files of which each was looked into; cleans to a list of CheckedFile."""
+
+    def __init__(self, **options: Any) -> None:
+        endings = ".pdf,.png,.jpg,.jpeg"
+        super().__init__(widget=SeveralFilesInput(attrs={"accept": endings, "class": "form-control"}), **options)
+
+    def clean(self, data: Any, initial: Any = None) -> list[CheckedFile]:
+        uploads = data if isinstance(data, (list, tuple)) else [data] if data else []
+        if len(uploads) > MOST_FILES:
+            raise forms.ValidationError(
+                _("Hand in at most %(number)d files at once."), code="too_many", params={"number": MOST_FILES}
+            )
+        if not uploads:
+            super().clean(None, initial)
+        return [check_file(super(CheckedFilesField, self).clean(upload, initial)) for upload in uploads]
+
+
+TERMS = [(days, gettext_lazy("%d days") % days) for days in (14, 30, 45, 60)]
+_FILES = gettext_lazy("PDF, PNG or JPEG, at most 5 MB each.")
+
+
+class TransferRequestForm(forms.Form):
+    """All that is needed to decide about paying by bank transfer, asked once (P16)."""
+
+    legal_name = forms.CharField(label=gettext_lazy("Legal name"), max_length=200)
+    registration_number = forms.CharField(
+        label=gettext_lazy("Registration number"),
+        help_text=gettext_lazy("In the Netherlands the KvK number."),
+        max_length=40,
+    )
+    contact_name = forms.CharField(label=gettext_lazy("Contact for accounts payable"), max_length=150)
+    contact_email = forms.EmailField(label=gettext_lazy("E-mail of the contact"))
+    contact_phone = forms.CharField(label=gettext_lazy("Phone of the contact"), max_length=40)
+    term_wanted_days = forms.TypedChoiceField(
+        label=gettext_lazy("Payment term"), choices=TERMS[:3], coerce=int, initial=30
+    )
+    explanation = forms.CharField(
+        label=gettext_lazy("Explanation"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3})
+    )
+    documents = CheckedFilesField(
+        label=gettext_lazy("Extract of the trade register, annual accounts"), help_text=_FILES, required=False
+    )
+
+    def __init__(self, data: Any = None, files: Any = None, *, account: BillingAccount, profile: Any) -> None:
+        sold_to = account.sold_to
+        super().__init__(
+            data,
+            files,
+            initial={
+                "legal_name": sold_to.company_name or account.name,
+                "registration_number": account.registration_number,
+                "contact_name": sold_to.contact_name,
+                "contact_email": sold_to.email,
+                "contact_phone": sold_to.phone,
+            },
+        )
+        self.fields["monthly"] = MoneyField(
+            label=_("Expected spend in a month, %(currency)s") % {"currency": account.currency},
+            currency=account.currency,
+            minimum=1,
+        )
+        self.helper = PortalFormHelper(
+            Section(_("Company"), Grid("legal_name", ("registration_number", 3), ("monthly", 3))),
+            Section(_("Who pays the invoices"), Grid("contact_name", ("contact_email", 3), ("contact_phone", 3))),
+            Section(_("Request"), Grid(("term_wanted_days", 3), "explanation", "documents")),
+        )
+
+    def values(self) -> dict[str, Any]:
+        values = {name: value for name, value in self.cleaned_data.items() if name not in {"documents", "monthly"}}
+        return {**values, "monthly_minor": self.cleaned_data["monthly"].minor}
+
+
+class TransferAnswerForm(forms.Form):
+    """What staff asked about a request."""
+
+    answer = forms.CharField(
+        label=gettext_lazy("Your answer"), max_length=2000, widget=forms.Textarea(attrs={"rows": 4})
+    )
+    documents = CheckedFilesField(label=gettext_lazy("Documents"), help_text=_FILES, required=False)
+
+    def __init__(self, data: Any = None, files: Any = None) -> None:
+        super().__init__(data, files)
+        self.helper = PortalFormHelper("answer", "documents")
+
+
+class TransferDecisionForm(forms.Form):
+    """What staff decide about a request to pay by transfer."""
+
+    TAKE_UP, ASK, APPROVE, DECLINE = "take_up", "ask", "approve", "decline"
+
+    decision = forms.ChoiceField(label=gettext_lazy("decision"), widget=forms.RadioSelect)
+    term_days = forms.TypedChoiceField(label=gettext_lazy("payment term"), choices=TERMS, coerce=int, initial=30)
+    note = forms.CharField(
+        label=gettext_lazy("question or reason"),
+        help_text=gettext_lazy("The customer reads it. Needed for a question and for a refusal."),
+        max_length=2000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "cols": 60}),
+    )
+
+    def __init__(self, data: Any = None, *, request: TransferRequest) -> None:
+        super().__init__(data, initial={"term_days": request.term_wanted_days})
+        words = {
+            "in_review": (self.TAKE_UP, _("Begin to review it")),
+            "question": (self.ASK, _("Ask the customer for more")),
+            "approved": (self.APPROVE, _("Approve, with the payment term below")),
+            "declined": (self.DECLINE, _("Do not approve")),
+        }
+        decision: Any = self.fields["decision"]
+        decision.choices = [
+            words[to] for (start, to) in TransferRequest.TRANSITIONS if start == request.status if to in words
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("decision") in {self.ASK, self.DECLINE} and not cleaned.get("note"):
+            self.add_error("note", forms.ValidationError(_("Say what is needed, or why not."), code="required"))
+        return cleaned

@@ -14,7 +14,7 @@ from core.mail_classes import MAIL_RULES, MailClass
 from core.messages import Message, Verdict, recheck
 from core.policy import Action, Role, holders, may, read_roles
 from payments.declines import explain
-from payments.models import DebitNotice, Payment, PaymentMethod
+from payments.models import DebitNotice, Payment, PaymentMethod, TransferRequest
 from profiles.models import BillingProfile, ProfileRole
 from profiles.people import effective_owners
 from profiles.recipients import mailed_recipients
@@ -130,6 +130,28 @@ def tell_default_changed(method: PaymentMethod, profiles: Iterable[BillingProfil
 def tell_method_removed(method: PaymentMethod, *, by: User) -> None:
     """A card was taken away."""
     _tell("method_removed", method, (), by)
+
+
+def tell_of_transfer(request: TransferRequest) -> None:
+    """Where a request to pay by transfer stands now: to who asked, and to those who look after the methods (P16)."""
+    owners = effective_owners(request.profile) if request.profile else owners_of(request.account)
+    for person in {person.pk: person for person in [request.requested_by, *owners]}.values():
+        with translation.override(person.language):
+            status = str(request.get_status_display())  # type: ignore[attr-defined]
+        mail_person(
+            person,
+            template="transfer_request",
+            mail_class=MailClass.ACCESS_CHANGED,
+            context={
+                "of": str(request),
+                "status": status,
+                "kind": str(request.status),
+                "note": request.note,
+                "term": request.term_days,
+                "path": request.get_absolute_url(),
+            },
+            reference=f"transfer:{request.code}",
+        )
 
 
 # How many days before its last one an expiring method is mailed about, once each (§3.9).

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.policy import PolicyQuerySet
-from payments.states import OPEN_PAYMENT
+from payments.states import OPEN_PAYMENT, OPEN_TRANSFER
 
 # A card is called expiring from this many days before its last one (§3.4).
 EXPIRING_DAYS = 30
@@ -28,8 +28,8 @@ class PaymentMethodQuerySet(PolicyQuerySet):
         return self.filter(valid_until__gte=on, valid_until__lt=on + timedelta(days=days))
 
     def chargeable(self, on: date) -> PaymentMethodQuerySet:
-        """Those that may be asked for money on that day."""
-        return self.kept().filter(Q(valid_until=None) | Q(valid_until__gte=on))
+        """Those that may be asked for money on that day; a bank transfer is not asked for but sent."""
+        return self.kept().exclude(family="transfer").filter(Q(valid_until=None) | Q(valid_until__gte=on))
 
     def to_remove(self, on: date) -> PaymentMethodQuerySet:
         """Those of which somebody asked that they go by themselves by that day."""
@@ -57,6 +57,12 @@ class DebitNoticeQuerySet(models.QuerySet):
     def to_collect(self, on: date) -> DebitNoticeQuerySet:
         """Announced for that day or an earlier one (I19)."""
         return self.filter(status="announced", collects_on__lte=on)
+
+
+class TransferRequestQuerySet(PolicyQuerySet):
+    def open(self) -> TransferRequestQuerySet:
+        """Not decided yet."""
+        return self.filter(status__in=OPEN_TRANSFER)
 
 
 class CardSetupQuerySet(PolicyQuerySet):

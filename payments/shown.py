@@ -27,6 +27,7 @@ MARKS = {
     Brand.MAESTRO: "MAE",
     Brand.CARD: "CARD",
     Brand.SEPA_DEBIT: "SEPA",
+    Brand.TRANSFER: "BANK",
 }
 
 

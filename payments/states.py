@@ -127,6 +127,40 @@ NOTICE: Transitions = {
 }
 
 
+class TransferStatus(Status):
+    SUBMITTED = "submitted", _("Submitted")
+    IN_REVIEW = "in_review", _("Being reviewed")
+    QUESTION = "question", _("Waiting for your answer")
+    APPROVED = "approved", _("Approved")
+    DECLINED = "declined", _("Not approved")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+
+    __tones__ = {
+        "submitted": "info",
+        "in_review": "info",
+        "question": "warn",
+        "approved": "ok",
+        "declined": "danger",
+        "withdrawn": "neutral",
+    }
+
+
+# A request that is not decided yet: there is at most one for the same thing.
+OPEN_TRANSFER = ("submitted", "in_review", "question")
+
+TRANSFER: Transitions = {
+    ("submitted", "in_review"): "transfer.in_review",
+    ("submitted", "withdrawn"): "transfer.withdrawn",
+    ("in_review", "question"): "transfer.question",
+    ("in_review", "approved"): "transfer.approved",
+    ("in_review", "declined"): "transfer.declined",
+    ("in_review", "withdrawn"): "transfer.withdrawn",
+    ("question", "submitted"): "transfer.answered",
+    ("question", "declined"): "transfer.declined",
+    ("question", "withdrawn"): "transfer.withdrawn",
+}
+
+
 class SetupStatus(Status):
     STARTED = "started", _("Started")
     COMPLETED = "completed", _("Completed")

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from payments.views import closing, methods, one_method, payments, webhooks
+from payments.views import closing, methods, one_method, payments, transfers, webhooks
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("billing-accounts/<code:code>/payment-methods/", methods.payment_methods, name="payment_methods"),
@@ -46,6 +46,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
         one_method.method_removal_withdrawal,
         name="method_removal_withdrawal",
     ),
+    path(
+        "billing-profiles/<code:code>/payment-methods/transfer/",
+        transfers.profile_transfer_new,
+        name="profile_transfer_new",
+    ),
+    path(
+        "billing-accounts/<code:code>/payment-methods/transfer/",
+        transfers.account_transfer_new,
+        name="account_transfer_new",
+    ),
+    path("transfer-requests/<code:code>/", transfers.transfer_request, name="transfer_request"),
+    path("transfer-requests/<code:code>/answer/", transfers.transfer_answer, name="transfer_answer"),
+    path("transfer-requests/<code:code>/withdrawal/", transfers.transfer_withdrawal, name="transfer_withdrawal"),
     path("card-setups/<code:code>/return/", methods.card_setup_return, name="card_setup_return"),
     path("invoices/<code:code>/payment/", payments.invoice_payment, name="invoice_payment"),
     path("payments/<code:code>/", payments.payment, name="payment"),

@@ -21,8 +21,8 @@ from billing_portal.tests.world import Place, World, make_world
 from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement, Role
 from invoices.models import Invoice
 from invoices.tests.factories import InvoiceFactory
-from payments.models import CardSetup, Payment, PaymentMethod
-from payments.tests.factories import PaymentFactory, PaymentMethodFactory
+from payments.models import CardSetup, Payment, PaymentMethod, TransferRequest
+from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
 from subscriptions.tests.factories import SubscriptionFactory
@@ -40,6 +40,7 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
     PaymentMethod: lambda place: PaymentMethodFactory(account=place.account, profile=place.profile),
     SupportRequest: lambda place: SupportRequestFactory(profile=place.profile),
     Payment: lambda place: PaymentFactory(invoices=[InvoiceFactory(profile=place.profile)]),
+    TransferRequest: lambda place: TransferRequestFactory(account=place.account, profile=place.profile),
     CardSetup: lambda place: CardSetup.objects.create(
         account=place.account, profile=place.profile, gateway="sandbox", idempotency_key=uuid.uuid4().hex
     ),

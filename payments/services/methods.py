@@ -3,7 +3,7 @@
 Locks are taken in one order everywhere: payment, invoice, method, number series.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from django.db import transaction
@@ -15,10 +15,11 @@ from core.errors import Refused
 from core.history import acting
 from core.policy import Action, demand, may, read_roles
 from core.states import move
+from invoices.models import Invoice
 from payments.blockers import Blocker, blockers
 from payments.gateways.registry import gateway_named
 from payments.mail import tell_default_changed, tell_method_removed
-from payments.models import PaymentMethod, ProfileMethods
+from payments.models import Family, PaymentMethod, ProfileMethods
 from payments.services.mandates import cancel_mandate
 from payments.states import MethodStatus
 from profiles.models import BillingProfile
@@ -114,9 +115,15 @@ def lock_method(method: PaymentMethod) -> PaymentMethod:
     return stored
 
 
-def _check_usable(method: PaymentMethod, profiles: Iterable[BillingProfile], on: date) -> None:
+def _check_usable(method: PaymentMethod, profiles: Sequence[BillingProfile], on: date) -> None:
     if method.is_expired(on):
         raise Refused(_("%(method)s has expired. Choose another card, or add one.") % {"method": method}, "expired")
+    owing = ProfileMethods.objects.filter(profile__in=profiles, default__family=Family.TRANSFER).exclude(default=method)
+    if not method.is_transfer and Invoice.objects.open().filter(profile__in=owing.values("profile")).exists():
+        raise Refused(
+            _("What is paid by bank transfer moves to another method when nothing is owed on it. Pay it first."),
+            "transfer_owed",
+        )
     for profile in profiles:
         if not is_offered(method, profile):
             raise Refused(
@@ -256,7 +263,8 @@ def remove_as_planned(method: PaymentMethod, *, on: date) -> bool:
 
 def forget_method(method: PaymentMethod) -> None:
     """Have the gateway forget a method that was taken away. Twice is once."""
-    gateway_named(method.gateway).detach(token=method.token)
+    if method.gateway:
+        gateway_named(method.gateway).detach(token=method.token)
     with acting(None, "method.forget"):
         move(method, MethodStatus.DELETED, token="", holder="", billing_address="", fingerprint="")
 

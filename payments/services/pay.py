@@ -235,6 +235,8 @@ def _check_payable(invoice: Invoice, part: Money) -> None:
 def _check_method(method: PaymentMethod, invoice: Invoice, at: datetime) -> None:
     if not is_offered(method, invoice.profile):
         raise Refused(_("This payment method belongs to another billing profile."), "not_offered")
+    if method.is_transfer:
+        raise Refused(_("A bank transfer is sent from your bank: the invoice says how."), "by_transfer")
     if method.is_expired(timezone.localdate(at)):
         raise Refused(_("%(method)s has expired. Choose another card, or add one.") % {"method": method}, "expired")
 

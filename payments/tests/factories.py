@@ -11,13 +11,14 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.models import User
+from accounts.tests.factories import UserFactory
 from core.policy import Role
 from invoices.models import Invoice
 from invoices.services.settling import settle_invoice
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox.cards import SPECIMENS
 from payments.gateways.sandbox.models import Card
-from payments.models import Allocation, Payment, PaymentMethod, ProfileMethods
+from payments.models import Allocation, Payment, PaymentMethod, ProfileMethods, TransferRequest
 from payments.services.settle import next_receipt_number
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
@@ -66,6 +67,25 @@ class PaymentMethodFactory(DjangoModelFactory):
     def default_for(self, create, extracted, **kwargs):
         for profile in extracted or ():
             ProfileMethods.objects.update_or_create(profile=profile, defaults={"default": self})
+
+
+class TransferRequestFactory(DjangoModelFactory):
+    """Somebody asks to pay the invoices of a profile by bank transfer; `status` is where it stands."""
+
+    class Meta:
+        model = TransferRequest
+
+    profile = factory.SubFactory(BillingProfileFactory)
+    account = factory.SelfAttribute("profile.account")
+    legal_name = "Alfa Logistiek B.V."
+    registration_number = "24381907"
+    contact_name = "Tom Bakker"
+    contact_email = "ap@alfa.example"
+    contact_phone = "+31 10 428 50 00"
+    monthly_minor = 150_000
+    currency = factory.SelfAttribute("account.currency")
+    term_wanted_days = 30
+    requested_by = factory.SubFactory(UserFactory)
 
 
 class PaymentFactory(DjangoModelFactory):

@@ -107,7 +107,8 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
     if (earlier := _paid_by_this_form(request, invoice)) and earlier.status != PaymentStatus.FAILED:
         return redirect(earlier)
     today = timezone.localdate()
-    methods, current = offered_methods(invoice.profile, to=request.user, on=today)
+    offered, current = offered_methods(invoice.profile, to=request.user, on=today)
+    methods = [shown for shown in offered if not shown.method.is_transfer]
     offers_ideal = invoice.currency == "EUR"
     values = {"invoice": invoice, "methods": methods, "current": current, "on": today, "offers_ideal": offers_ideal}
     form = PayForm(posted(request), **values, chosen=request.GET.get("method", ""))
@@ -132,7 +133,7 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         "invoice": invoice,
         "form": form,
         "methods": methods,
-        "offers_ideal": offers_ideal,
+        "by_transfer": current is not None and current.is_transfer,
         "card_for": _card_for(invoice),
         "add_card": _add_card_address(invoice),
         "declined": declined,

@@ -29,7 +29,7 @@ from invoices.documents.codes import check_code
 from invoices.models import Document, Invoice
 from invoices.tests.factories import InvoiceFactory
 from payments.models import CardSetup, PaymentMethod
-from payments.tests.factories import PaymentFactory, PaymentMethodFactory
+from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.models import BillingProfile, ExtraRecipient
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.tests.factories import PriceFactory, SubscriptionFactory
@@ -222,6 +222,7 @@ def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
     profile.methods.save()
     for name in ("payment_method", "method_edit", "method_replacement", "method_removal", "method_removal_plan"):
         pages.add("owner", name, current.code)
+    _transfer_pages(pages, profile)
     query = f"?item={profile.code}&method={PaymentMethod.objects.earliest('pk').code}"
     pages.add("owner", "method_replacement", current.code, query=query)
     pages.add("owner", "profile_card_new", profile.code, query="?family=direct_debit")
@@ -258,6 +259,17 @@ def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
     pages.add("owner", "card_setup_return", setup.code)
 
 
+def _transfer_pages(pages: Pages, profile: BillingProfile) -> None:
+    pages.add("owner", "profile_transfer_new", profile.code)
+    for status in ("submitted", "question", "approved", "declined"):
+        is_open, values = status in {"submitted", "question"}, {"note": "Which accounts do you mean?", "term_days": 30}
+        of = BillingProfileFactory(account=profile.account) if is_open else profile
+        request = TransferRequestFactory(profile=of, requested_by=pages.people["owner"], status=status, **values)
+        pages.add("owner", "transfer_request", request.code)
+        if status == "question":
+            pages.add("owner", "transfer_answer", request.code)
+
+
 def _online_pages(pages: Pages, organisation: Any) -> None:
     administrator = UserFactory(name="Inge Smit")
     account = BillingAccountFactory(
@@ -284,6 +296,7 @@ def _online_pages(pages: Pages, organisation: Any) -> None:
         "payments",
     ):
         pages.add(actor, name, account.code)
+    pages.add(actor, "account_transfer_new", account.code)
     for name in ("subscription", "subscription_payment_methods", "subscription_method", "subscription_card_new"):
         pages.add(actor, name, subscription.code)
     for name in ("subscription_email_preference", "subscription_recipients", "subscription_recipient_new"):
