@@ -46,6 +46,8 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.METHOD_DELETE: _("Remove a payment method"),
     Action.SUBSCRIPTION_VIEW: _("See subscriptions"),
     Action.SUBSCRIPTION_CREATE: _("Buy a subscription"),
+    Action.SUBSCRIPTION_MOVE: _("Move a subscription to another section of the invoice"),
+    Action.SECTION_CREATE: _("Add, rename and remove invoice sections"),
     Action.SUPPORT_ASK: _("Ask the vendor"),
     Action.ORGANISATION_VIEW: _("See the organisation profile"),
     Action.ORGANISATION_EDIT: _("Change the organisation profile"),

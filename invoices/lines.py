@@ -1,4 +1,4 @@
-"""Lines as they are read: under the heading of their subscription."""
+"""Lines as they are read: under their invoice section, or where the profile has but one, under their subscription."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def sections_of(invoice: Invoice, lines: Iterable[InvoiceLine]) -> list[Section]
     What needs no heading comes first: below one it would look as if it belonged to it.
     """
     sections = []
-    for name, group in groupby(lines, key=lambda line: line.section):
+    for name, group in groupby(lines, key=lambda line: line.invoice_section or line.section):
         listed = list(group)
         for line in listed:
             line.invoice = invoice

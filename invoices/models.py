@@ -251,7 +251,9 @@ class InvoiceLine(models.Model):
     position = models.PositiveIntegerField()
     subscription = models.ForeignKey(Subscription, models.PROTECT, null=True, related_name="+", db_index=False)
     purchase = models.ForeignKey(Purchase, models.PROTECT, null=True, related_name="+", db_index=False)
-    # The heading under which the line stands: the subscription's name at issue.
+    # The name of the invoice section at issue; empty where the profile has the default one alone.
+    invoice_section = models.CharField(max_length=100, blank=True, db_default="")
+    # The heading under which the line stands otherwise: the subscription's name at issue.
     section = models.CharField(max_length=200, blank=True)
     description = models.CharField(max_length=400)
     service_name = models.CharField(max_length=200, blank=True)
@@ -300,6 +302,11 @@ class InvoiceLine(models.Model):
     @property
     def net(self) -> Money:
         return Money(self.net_minor, self.invoice.currency)
+
+    @property
+    def subscription_name(self) -> str:
+        """What to say beside the description where the heading is a section and not the subscription."""
+        return self.section if self.invoice_section and self.section != self.description else ""
 
 
 class VatGroup(models.Model):

@@ -204,3 +204,32 @@ class InvoiceMute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.profile}"
+
+
+@tracked()
+class InvoiceSection(models.Model):
+    """A heading on the invoices of a profile: what is linked to it stands together, with a subtotal (§3.3).
+
+    Whatever is linked to none stands in the default one. They show from the second one on.
+    """
+
+    code = CodeField()
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="sections")
+    name = models.CharField(_("name"), max_length=100)
+    is_default = models.BooleanField(_("default"), default=False)
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("invoice section")
+        verbose_name_plural = _("invoice sections")
+        ordering = ["-is_default", "name", "pk"]
+        constraints = [
+            models.UniqueConstraint(F("profile"), Lower("name"), name="section_name_once_per_profile"),
+            models.UniqueConstraint(
+                fields=["profile"], condition=Q(is_default=True), name="one_default_section_per_profile"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

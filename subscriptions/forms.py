@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from core.forms import ChoiceCardsField, Grid, PortalFormHelper
-from profiles.models import BillingProfile
+from profiles.models import BillingProfile, InvoiceSection
 from subscriptions.models import Price
 from subscriptions.services import MAX_QUANTITY, why_not_allowed, why_not_usable
 
@@ -61,6 +61,40 @@ class BuyForm(OrderForm):
         """For `purchase_product`."""
         names = ("quantity", "request_key")
         return {**{name: self.cleaned_data[name] for name in names}, "profile": self.profile}
+
+
+class SectionForm(forms.Form):
+    """The name of an invoice section."""
+
+    name = forms.CharField(label=_("Name"), max_length=100, help_text=_("Stands as a heading on the invoices."))
+    helper = PortalFormHelper("name")
+
+
+class SectionChoiceForm(forms.Form):
+    """The section in which a subscription stands."""
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        sections: Iterable[InvoiceSection],
+        chosen: int | None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data, **kwargs)
+        self.sections = {str(section.pk): section for section in sections}
+        default = next((key for key, section in self.sections.items() if section.is_default), "")
+        rows = [
+            (key, section.name, _("The default section") if section.is_default else "")
+            for key, section in self.sections.items()
+        ]
+        initial = str(chosen) if str(chosen) in self.sections else default
+        self.fields["section"] = ChoiceCardsField(label=_("Invoice section"), rows=rows, initial=initial)
+        self.helper = PortalFormHelper("section")
+
+    @property
+    def section(self) -> InvoiceSection | None:
+        return self.sections.get(self.cleaned_data["section"])
 
 
 def _what_it_carries(profile: BillingProfile) -> str:

@@ -18,7 +18,7 @@ from core.money import Money, exponent
 from core.periods import Month, term_end, term_start_in
 from core.policy import Action, Scope
 from core.states import only_along
-from profiles.models import BillingProfile
+from profiles.models import BillingProfile, InvoiceSection
 from subscriptions import states
 from subscriptions.querysets import PriceQuerySet, SubscriptionQuerySet
 
@@ -138,6 +138,10 @@ class Subscription(models.Model):
     currency = models.CharField(max_length=3)
     status = models.CharField(
         max_length=16, choices=states.SubscriptionStatus, default=states.SubscriptionStatus.ACTIVE
+    )
+    # Where it stands on the invoice; empty is the default section of the profile.
+    section = models.ForeignKey(
+        InvoiceSection, models.SET_NULL, null=True, blank=True, related_name="subscriptions", verbose_name=_("section")
     )
     # The purchase day anchors every term: 31 falls on the last day of a shorter month (§3.9).
     started_on = models.DateField(_("started on"))

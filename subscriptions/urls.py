@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from subscriptions import views
+from subscriptions import views, views_sections
 
 IN_ACCOUNT = "billing-accounts/<code:code>/"
+PROFILE = "billing-profiles/<code:code>/"
 
 urlpatterns = [
     path(f"{IN_ACCOUNT}subscriptions/", views.subscriptions, name="subscriptions"),
@@ -51,5 +52,14 @@ urlpatterns = [
         "subscriptions/<code:code>/recipients/<int:recipient>/question/",
         views.subscription_recipient_question,
         name="subscription_recipient_question",
+    ),
+    path("subscriptions/<code:code>/section/", views_sections.subscription_section, name="subscription_section"),
+    path(f"{PROFILE}sections/", views_sections.profile_sections, name="profile_sections"),
+    path(f"{PROFILE}sections/new/", views_sections.profile_section_new, name="profile_section_new"),
+    path(f"{PROFILE}sections/<int:section>/", views_sections.profile_section_edit, name="profile_section_edit"),
+    path(
+        f"{PROFILE}sections/<int:section>/removal/",
+        views_sections.profile_section_removal,
+        name="profile_section_removal",
     ),
 ]

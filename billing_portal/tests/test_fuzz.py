@@ -42,7 +42,7 @@ from invoices.models import Delivery, Invoice
 from payments.gateways.sandbox import signatures
 from payments.gateways.sandbox.models import Charge, Session
 from payments.tests.factories import PaymentMethodFactory, SandboxCardFactory
-from profiles.models import BillingProfile, ExtraRecipient, ProfileRole
+from profiles.models import BillingProfile, ExtraRecipient, InvoiceSection, ProfileRole
 from profiles.tests.factories import ProfileRoleFactory
 from subscriptions.models import Price
 from subscriptions.tests.factories import PriceFactory
@@ -345,6 +345,7 @@ def _parameters(stage: Stage, pattern: Any, place: Any) -> list[dict[str, Any]]:
         "invitation": lambda: Invitation.objects.filter(account=account).first(),
         "price": lambda: Price.objects.filter(currency=account.currency).first(),
         "file": lambda: SupportFile.objects.first(),
+        "section": lambda: InvoiceSection.objects.filter(profile__account=account).first(),
         "recipient": lambda: ExtraRecipient.objects.filter(profile__account=account).first(),
         "delivery_id": lambda: Delivery.objects.filter(invoice=stage.rows["own", Invoice]).first(),
         "mail": lambda: DemoMail.objects.first(),

@@ -107,6 +107,7 @@ def _postal(copy: Mapping[str, str]) -> Postal:
 def _line(line: InvoiceLine) -> Line:
     return Line(
         description=line.description,
+        detail=line.subscription_name,
         service_start=line.service_start,
         service_end=line.service_end,
         amount=line.net,

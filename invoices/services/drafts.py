@@ -182,6 +182,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_line (
     position int,
     subscription_id bigint,
     purchase_id bigint,
+    invoice_section text,
     section text,
     description text,
     service_name text,
@@ -226,12 +227,22 @@ INSERT INTO billing_draft_line
 SELECT nextval('invoices_invoiceline_id_seq'), found.profile_id,
     row_number() OVER (
         PARTITION BY found.profile_id
-        ORDER BY found.purchase_id IS NOT NULL, found.section, found.subscription_id, found.source, found.description,
-            found.purchase_id
+        ORDER BY found.is_elsewhere, found.invoice_section, found.purchase_id IS NOT NULL, found.section,
+            found.subscription_id, found.source, found.description, found.purchase_id
     ),
-    found.subscription_id, found.purchase_id, found.section, found.description, found.service_name, found.quantity,
-    found.unit_price, found.service_start, found.service_end, found.term_start, found.net, found.charges,
+    found.subscription_id, found.purchase_id, found.invoice_section, found.section, found.description,
+    found.service_name, found.quantity, found.unit_price,
+    found.service_start, found.service_end, found.term_start, found.net, found.charges,
     found.rounding, found.other_currency
+FROM (SELECT grouped.*, grouped.chosen IS NOT NULL AS is_elsewhere, coalesce(grouped.chosen, grouped.main, '')
+    AS invoice_section
+FROM (SELECT sold.*,
+    -- Sections show from the second one on; the first look ends it for most profiles.
+    CASE WHEN (SELECT true FROM profiles_invoicesection x WHERE x.profile_id = sold.profile_id AND NOT x.is_default
+        LIMIT 1) THEN (SELECT name FROM profiles_invoicesection x WHERE x.profile_id = sold.profile_id AND x.is_default)
+    END AS main,
+    (SELECT name FROM profiles_invoicesection x WHERE x.profile_id = sold.profile_id AND NOT x.is_default AND x.id = (
+        SELECT section_id FROM subscriptions_subscription WHERE id = sold.subscription_id)) AS chosen
 FROM (
     SELECT 'term' AS source, d.profile_id, s.id AS subscription_id, NULL::bigint AS purchase_id, s.name AS section,
         CASE WHEN d.language = 'nl' AND p.name_nl <> '' THEN p.name_nl ELSE p.name END AS description,
@@ -287,7 +298,7 @@ FROM (
     ) AS b
     JOIN subscriptions_product p ON p.id = b.product_id
     WHERE (SELECT true FROM invoices_invoiceline WHERE purchase_id = b.id) IS NULL
-) AS found
+) AS sold) AS grouped) AS found
 """
 
 # A month that comes out below zero is a credit note: the kind gives the sign, the amounts are not negative.

@@ -32,6 +32,7 @@ from payments.models import CardSetup, PaymentMethod
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.models import BillingProfile, ExtraRecipient
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
+from subscriptions.sections import add_section
 from subscriptions.tests.factories import PriceFactory, SubscriptionFactory
 from support.tests.factories import SupportMessageFactory, SupportRequestFactory
 
@@ -66,6 +67,8 @@ def make_pages() -> Pages:
         ExtraRecipient.objects.create(profile=profile, email=email, added_by=owner, confirmed_at=confirmed_at)
     long_one = BillingProfileFactory(account=account, name=LONG, po_number="P" * 50)
     _people(pages, account, profile, owner)
+    for name in ("Office", LONG):
+        add_section(profile, name=name, by=owner)
     _account_pages(pages, account)
     for each in (profile, long_one, BillingProfileFactory(account=account, name="Closed", status="closed")):
         _profile_pages(pages, each)
@@ -184,6 +187,8 @@ def _profile_pages(pages: Pages, profile: BillingProfile) -> None:
         "profile_activity",
         "profile_policies",
         "profile_policies_edit",
+        "profile_sections",
+        "profile_section_new",
         "profile_closing",
         "profile_method_unlinking",
         "profile_permissions",
@@ -194,6 +199,9 @@ def _profile_pages(pages: Pages, profile: BillingProfile) -> None:
         "profile_backup_method",
     ):
         pages.add("owner", name, profile.code)
+    for section in profile.sections.all():
+        pages.add("owner", "profile_section_edit", profile.code, section.pk)
+        pages.add("owner", "profile_section_removal", profile.code, section.pk)
     for extra in profile.extra_recipients.all():
         pages.add("owner", "profile_recipient_removal", profile.code, extra.pk)
     for held in profile.roles.all():
@@ -207,6 +215,7 @@ def _subscription_pages(pages: Pages, account: Any, profile: BillingProfile) -> 
     pages.add("owner", "subscriptions", account.code)
     pages.add("owner", "subscriptions", account.code, query="?q=nothing")
     pages.add("owner", "subscription", subscription.code)
+    pages.add("owner", "subscription_section", subscription.code)
     pages.add("owner", "purchase", account.code)
     pages.add("owner", "purchase_order", account.code, price.pk)
     pages.add("owner", "purchase_order", account.code, price.pk, query=f"?quantity=3&profile={profile.code}")
