@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 from django.views.i18n import set_language
 
-from billing_portal import health, views
+from billing_portal import health, views, views_access
 from billing_portal.demo.access import is_demo
 from core.codes import CodeConverter
 
@@ -21,6 +21,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "billing-accounts/<code:code>/activity/export/", views.account_activity_export, name="account_activity_export"
     ),
+    path(
+        "billing-accounts/<code:code>/access/people/<int:person>/",
+        views_access.account_person,
+        name="account_person",
+    ),
+    path("billing-accounts/<code:code>/access/question/", views_access.account_question, name="account_question"),
     path("billing-profiles/<code:code>/activity/", views.profile_activity, name="profile_activity"),
     path(
         "billing-profiles/<code:code>/activity/export/", views.profile_activity_export, name="profile_activity_export"

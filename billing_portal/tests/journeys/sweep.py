@@ -158,6 +158,11 @@ def _account_pages(pages: Pages, account: Any) -> None:
     new_address = {"line1": LONG, "postal_code": "3011 AD", "city": "Rotterdam"}
     planned = PlannedChangeFactory(account=account, planned_by=held.user, parts=[(account.sold_to, new_address)])
     request = NameChangeFactory(account=account, new_name=LONG, requested_by=held.user)
+    pages.add("owner", "account_question", account.code)
+    for action in ("invoice:pay", "invoice:settle_balance"):
+        pages.add("owner", "account_question", account.code, query=f"?action={action}")
+    for person in (pages.people["owner"], held.user):
+        pages.add("owner", "account_person", account.code, person.pk)
     for name in ("account_overview", "account_properties", "account_addresses", "account_access", "account_role_new"):
         pages.add("owner", name, account.code)
     for name in ("account_tax_ids", "account_name_change"):
