@@ -140,8 +140,10 @@ INSERT INTO profiles_billingprofile (id, code, account_id, kind, name, currency,
 SELECT n, 'profile' || n, n, 'standard', 'Department ' || n, 'EUR', 'active', n * 2, 'PO-' || n, true, true, 5, 30,
     'Europe/Amsterdam', 1, %(first)s
 FROM generate_series(1, %(profiles)s) n;
-INSERT INTO subscriptions_product (id, code, name, name_nl, description, description_nl, service_name, is_offered)
-SELECT n, 'product' || n, 'Product ' || n, 'Produkt ' || n, '', '', 'Service ' || n, true FROM generate_series(1, 50) n;
+INSERT INTO subscriptions_product (id, code, name, name_nl, description, description_nl, service_name, kind,
+    is_offered)
+SELECT n, 'product' || n, 'Product ' || n, 'Produkt ' || n, '', '', 'Service ' || n, 'own', true
+FROM generate_series(1, 50) n;
 INSERT INTO subscriptions_subscription (code, account_id, profile_id, name, product_id, term, quantity, unit_price,
     currency, status, started_on, created_at)
 SELECT 'subscription' || n || '-' || line, n, n, 'Subscription ' || line, (n + line) %% 50 + 1, 'monthly', n %% 20 + 1,

@@ -253,6 +253,11 @@ INVARIANTS = (
         SELECT 'subscription ' || s.code FROM subscriptions_subscription s
         JOIN profiles_billingprofile p ON p.id = s.profile_id WHERE p.account_id <> s.account_id
         UNION ALL
+        SELECT 'move of subscription ' || s.code FROM subscriptions_subscriptionmove m
+        JOIN subscriptions_subscription s ON s.id = m.subscription_id
+        JOIN profiles_billingprofile p ON p.id IN (m.from_profile_id, m.to_profile_id)
+        WHERE p.account_id <> s.account_id
+        UNION ALL
         SELECT 'payment ' || x.code FROM payments_payment x
         JOIN profiles_billingprofile p ON p.id = x.profile_id WHERE p.account_id <> x.account_id
         UNION ALL
@@ -286,7 +291,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I31",
-        "A term and a one-off are billed once, and an account is billed in its own currency",
+        "A term, a change and a one-off are billed once, and an account is billed in its own currency",
         """
         SELECT s.code || ': the term from ' || l.term_start || ' was billed ' || count(*) || ' times'
         FROM invoices_invoiceline l JOIN subscriptions_subscription s ON s.id = l.subscription_id
@@ -295,6 +300,30 @@ INVARIANTS = (
         SELECT p.code || ': this one-off was billed ' || count(*) || ' times'
         FROM invoices_invoiceline l JOIN subscriptions_purchase p ON p.id = l.purchase_id
         GROUP BY p.id HAVING count(*) > 1
+        UNION ALL
+        SELECT s.code || ': the change from ' || c.counts_from || ' was billed ' || count(*) || ' times'
+        FROM invoices_invoiceline l JOIN subscriptions_subscriptionchange c ON c.id = l.change_id
+        JOIN subscriptions_subscription s ON s.id = c.subscription_id GROUP BY s.id, c.id HAVING count(*) > 1
+        UNION ALL
+        SELECT s.code || ': the change from ' || c.counts_from || ' was billed as ' || l.net_minor
+        FROM invoices_invoiceline l JOIN subscriptions_subscriptionchange c ON c.id = l.change_id
+        JOIN subscriptions_subscription s ON s.id = c.subscription_id JOIN invoices_invoice i ON i.id = l.invoice_id
+        WHERE l.subscription_id <> s.id
+           OR c.net_minor <> l.net_minor * CASE i.kind WHEN 'invoice' THEN 1 ELSE -1 END
+        UNION ALL
+        SELECT s.code || ': the change from ' || c.counts_from || ' was not billed with its month'
+        FROM subscriptions_subscriptionchange c JOIN subscriptions_subscription s ON s.id = c.subscription_id
+        WHERE c.net_minor <> 0 AND s.last_move_on IS NULL
+          AND NOT EXISTS (SELECT 1 FROM invoices_invoiceline l WHERE l.change_id = c.id)
+          AND EXISTS (SELECT 1 FROM invoices_billingperiod b WHERE b.profile_id = s.profile_id
+                      AND b.month >= date_trunc('month', c.counts_from) AND b.created_at > c.created_at)
+        UNION ALL
+        SELECT s.code || ': the change from ' || c.counts_from || ' does not follow the one before'
+        FROM (SELECT *, lag(quantity_after) OVER w AS quantity, lag(counts_from) OVER w AS day,
+                     lag(product_after_id) OVER w AS product
+              FROM subscriptions_subscriptionchange WINDOW w AS (PARTITION BY subscription_id ORDER BY id)) c
+        JOIN subscriptions_subscription s ON s.id = c.subscription_id
+        WHERE c.day > c.counts_from OR c.quantity <> c.quantity_before OR c.product <> c.product_before_id
         UNION ALL
         SELECT coalesce(i.number, i.code) || ': ' || i.currency || ', not ' || p.currency
         FROM invoices_invoice i JOIN profiles_billingprofile p ON p.id = i.profile_id WHERE i.currency <> p.currency

@@ -7,6 +7,7 @@ currencies. Half a unit rounds away from zero ("half up" for amounts owed), as E
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from fractions import Fraction
 from functools import cache, total_ordering
 
 from iso4217 import Currency
@@ -56,6 +57,12 @@ class Money:
         if not amount.is_finite():
             raise ValueError(f"{amount} is not an amount")
         return cls(round_half_up(amount.scaleb(exponent(currency), context=_EXACT)), currency)
+
+    @classmethod
+    def nearest(cls, minor: Fraction, currency: str) -> "Money":
+        """That many minor units, an exact fraction, rounded half up: what days of a term come to."""
+        whole = int(abs(minor) + Fraction(1, 2))
+        return cls(whole if minor >= 0 else -whole, currency)
 
     @classmethod
     def parse(cls, text: str, currency: str) -> "Money":

@@ -25,7 +25,7 @@ from invoices import states
 from invoices.documents.codes import payment_reference
 from invoices.querysets import InvoiceQuerySet, ParkedProfileQuerySet
 from profiles.models import BillingProfile
-from subscriptions.models import Purchase, Subscription
+from subscriptions.models import Purchase, Subscription, SubscriptionChange
 
 
 class InvoiceKind(models.TextChoices):
@@ -251,6 +251,7 @@ class InvoiceLine(models.Model):
     position = models.PositiveIntegerField()
     subscription = models.ForeignKey(Subscription, models.PROTECT, null=True, related_name="+", db_index=False)
     purchase = models.ForeignKey(Purchase, models.PROTECT, null=True, related_name="+", db_index=False)
+    change = models.ForeignKey(SubscriptionChange, models.PROTECT, null=True, related_name="+", db_index=False)
     # The name of the invoice section at issue; empty where the profile has the default one alone.
     invoice_section = models.CharField(max_length=100, blank=True, db_default="")
     # The heading under which the line stands otherwise: the subscription's name at issue.
@@ -279,6 +280,7 @@ class InvoiceLine(models.Model):
             models.UniqueConstraint(
                 fields=["purchase"], condition=Q(purchase__isnull=False), name="purchase_billed_once"
             ),
+            models.UniqueConstraint(fields=["change"], condition=Q(change__isnull=False), name="change_billed_once"),
         ]
         triggers = [
             pgtrigger.Trigger(

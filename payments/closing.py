@@ -18,7 +18,7 @@ from invoices.models import BillingPeriod, Charge, Invoice, InvoiceLine
 from payments.models import PaymentMethod, ProfileMethods
 from profiles.models import BillingProfile
 from profiles.states import ProfileStatus
-from subscriptions.models import Purchase, Subscription, Term
+from subscriptions.models import Purchase, Subscription, SubscriptionChange, SubscriptionMove, Term
 
 NAMED_AT_MOST = 3
 
@@ -114,13 +114,26 @@ def _waits_for_an_invoice(profile: BillingProfile, on: date) -> bool:
     one_offs = Purchase.objects.filter(profile=profile, term=Term.ONE_OFF)
     if one_offs.exclude(pk__in=InvoiceLine.objects.filter(purchase__profile=profile).values("purchase")).exists():
         return True
+    last = BillingPeriod.objects.filter(profile=profile).order_by("-month").values_list("month", flat=True).first()
+    changes = SubscriptionChange.objects.filter(subscription__profile=profile).exclude(net_minor=0)
+    billed = InvoiceLine.objects.filter(change__subscription__profile=profile)
+    if changes.exclude(pk__in=billed.values("change")).exists() or _moves_wait(profile, last):
+        return True
     ended = list(Subscription.objects.filter(profile=profile, product__isnull=False))
     if not ended:
         return False
-    last = BillingPeriod.objects.filter(profile=profile).order_by("-month").values_list("month", flat=True).first()
     first_start = Subscription.objects.filter(profile=profile).aggregate(day=Min("started_on"))["day"]
     first = Month.of(last).next if last else Month.of(first_start)
     return any(_starts_a_term(each, month) for month in months_between(first, Month.of(on)) for each in ended)
+
+
+def _moves_wait(profile: BillingProfile, last: date | None) -> bool:
+    """Whether a subscription is about to come, or left with a month that is not billed yet."""
+    moves = SubscriptionMove.objects.filter(withdrawn_at=None)
+    left = moves.filter(from_profile=profile)
+    if last:
+        left = left.filter(starts_on__gt=Month.of(last).next.first)
+    return left.exists() or moves.ahead().filter(to_profile=profile).exists()
 
 
 def _starts_a_term(subscription: Subscription, month: Month) -> bool:

@@ -1,15 +1,17 @@
-"""The order form."""
+"""The order form, and those that change what was bought."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.utils import formats
 from django.utils.translation import gettext_lazy as _
 
 from core.forms import ChoiceCardsField, Grid, PortalFormHelper
+from core.money import Money, exponent
 from profiles.models import BillingProfile, InvoiceSection
-from subscriptions.models import Price
-from subscriptions.services import MAX_QUANTITY, why_not_allowed, why_not_usable
+from subscriptions.models import Price, Subscription
+from subscriptions.services.purchasing import MAX_QUANTITY, why_not_allowed, why_not_usable
 
 
 class OrderForm(forms.Form):
@@ -63,6 +65,93 @@ class BuyForm(OrderForm):
         return {**{name: self.cleaned_data[name] for name in names}, "profile": self.profile}
 
 
+class ConfirmedForm(forms.Form):
+    """A verb as the person saw it: its money, which is compared and never taken from here, and a key (T24, T30)."""
+
+    expected_minor = forms.IntegerField(widget=forms.HiddenInput, min_value=-(10**17), max_value=10**17)
+    request_key = forms.CharField(max_length=32, min_length=16, widget=forms.HiddenInput)
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, currency: str, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.currency = currency
+        self.helper = PortalFormHelper(*self.fields)
+
+    def values(self) -> dict[str, Any]:
+        """For the service that carries it out."""
+        expected = Money(self.cleaned_data["expected_minor"], self.currency)
+        return {"expected": expected, "request_key": self.cleaned_data["request_key"]}
+
+
+class ChangeForm(forms.Form):
+    """How many of which plan from now on. The plan is a price on offer; KEPT is the one it has."""
+
+    KEPT = "kept"
+
+    quantity = forms.IntegerField(
+        label=_("Quantity"),
+        min_value=1,
+        max_value=MAX_QUANTITY,
+        widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
+    )
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        subscription: Subscription,
+        plans: Iterable[Price],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data, **kwargs)
+        self.plans = {str(price.pk): price for price in plans}
+        self.initial.setdefault("quantity", subscription.quantity)
+        if self.plans:
+            kept = (self.KEPT, str(subscription.product), _price_text(subscription))
+            rows = [(key, str(price.product), _price_text(price)) for key, price in self.plans.items()]
+            reasons = {key: why_not_allowed(subscription.profile, price) for key, price in self.plans.items()}
+            refusals = {key: reason for key, reason in reasons.items() if reason}
+            self.fields["plan"] = ChoiceCardsField(label=_("Plan"), rows=[kept, *rows], refusals=refusals)
+            self.initial.setdefault("plan", self.KEPT)
+        names = ["plan"] if self.plans else []
+        self.helper = PortalFormHelper(Grid(("quantity", 2)), *names, method="get", guarded=False)
+
+    @property
+    def price(self) -> Price | None:
+        """The plan to go over to; None where it keeps its own."""
+        return self.plans.get(self.cleaned_data.get("plan", ""))
+
+
+class CancellationForm(ConfirmedForm):
+    """Now, or with the end of the term."""
+
+    def __init__(self, *args: Any, rows: Iterable[tuple[str, Any, Any]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["when"] = ChoiceCardsField(label=_("When"), rows=rows)
+        self.helper = PortalFormHelper(*self.fields)
+
+
+class MoveForm(forms.Form):
+    """The billing profile that it is invoiced on from next month."""
+
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, profiles: Iterable[BillingProfile], **kwargs: Any
+    ) -> None:
+        super().__init__(data, **kwargs)
+        self.profiles = {profile.code: profile for profile in profiles}
+        reasons = {code: why_not_usable(profile) for code, profile in self.profiles.items()}
+        self.fields["profile"] = ChoiceCardsField(
+            label=_("Billing profile"),
+            rows=[(code, profile.name, _what_it_carries(profile)) for code, profile in self.profiles.items()],
+            refusals={code: reason for code, reason in reasons.items() if reason},
+        )
+        self.helper = PortalFormHelper("profile")
+
+    @property
+    def profile(self) -> BillingProfile:
+        """The chosen one."""
+        return self.profiles[self.cleaned_data["profile"]]
+
+
 class SectionForm(forms.Form):
     """The name of an invoice section."""
 
@@ -95,6 +184,14 @@ class SectionChoiceForm(forms.Form):
     @property
     def section(self) -> InvoiceSection | None:
         return self.sections.get(self.cleaned_data["section"])
+
+
+def _price_text(priced: Price | Subscription) -> str:
+    one = priced.unit_price.normalize()
+    text = formats.number_format(
+        one, max(-int(one.as_tuple().exponent), exponent(priced.currency)), force_grouping=True
+    )
+    return f"{priced.currency} {text} {priced.get_term_display()}"
 
 
 def _what_it_carries(profile: BillingProfile) -> str:

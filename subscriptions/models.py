@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
+import pgtrigger
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import BillingAccount, User
 from core.codes import CodeField
+from core.guards import append_only, no_truncate
 from core.history import tracked
 from core.money import Money, exponent
 from core.periods import Month, term_end, term_start_in
@@ -20,7 +22,7 @@ from core.policy import Action, Scope
 from core.states import only_along
 from profiles.models import BillingProfile, InvoiceSection
 from subscriptions import states
-from subscriptions.querysets import PriceQuerySet, SubscriptionQuerySet
+from subscriptions.querysets import PriceQuerySet, SubscriptionMoveQuerySet, SubscriptionQuerySet
 
 
 class Term(models.TextChoices):
@@ -118,7 +120,7 @@ class Price(models.Model):
         return Money.rounded(self.unit_price * quantity, self.currency)
 
 
-@tracked()
+@tracked(exclude=("last_change_from", "last_move_on"))
 class Subscription(models.Model):
     """Something bought, on one billing profile (S2-1).
 
@@ -145,7 +147,11 @@ class Subscription(models.Model):
     )
     # The purchase day anchors every term: 31 falls on the last day of a shorter month (§3.9).
     started_on = models.DateField(_("started on"))
+    # The last day on which it runs. While it is active, that day is to come: it is not renewed any more.
     ended_on = models.DateField(_("ended on"), null=True, blank=True)
+    # Whether the billing run has to look for changes and moves at all, and from which day on.
+    last_change_from = models.DateField(null=True, editable=False)
+    last_move_on = models.DateField(null=True, editable=False)
     created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -176,6 +182,11 @@ class Subscription(models.Model):
         return self.product_id is not None and self.status not in {"cancelled", "deleted"}
 
     @property
+    def runs_out(self) -> bool:
+        """Whether it runs now and recurring billing is off: it ends with `ended_on`."""
+        return self.ended_on is not None and self.status in {"active", "past_due"}
+
+    @property
     def term_total(self) -> Money:
         """What one term costs without VAT, rounded as the invoice line is."""
         return Money.rounded(Decimal(self.quantity) * self.unit_price, self.currency)
@@ -201,6 +212,129 @@ class Subscription(models.Model):
     @property
     def _months(self) -> int:
         return Term(self.term).months
+
+
+class ChangeKind(models.TextChoices):
+    """What a change of a subscription was; the transaction types of the invoice (§3.6)."""
+
+    QUANTITY = "quantity", _("Quantity changed")
+    PLAN = "plan", _("Plan changed")
+    CANCELLED = "cancelled", _("Cancelled")
+    ENDED = "ended", _("Ended with its term")
+    REACTIVATED = "reactivated", _("Reactivated")
+
+
+class SubscriptionChange(models.Model):
+    """What ran before and after a day, and what that comes to over the rest of the term (§3.9).
+
+    A row is a fact: it is billed once, by the month of `counts_from`, and never edited. The rows of a
+    subscription follow each other: none counts from an earlier day than the one before. A quantity of
+    zero means that nothing ran.
+    """
+
+    subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="changes", db_index=False)
+    kind = models.CharField(max_length=12, choices=ChangeKind)
+    # The first day that is charged as after the change. More counts from the day itself, less from the next.
+    counts_from = models.DateField()
+    # The term that it changes; a change on its first day is charged with the term and comes to nothing itself.
+    term_start = models.DateField()
+    term_end = models.DateField()
+    product_before = models.ForeignKey(Product, models.PROTECT, related_name="+", db_index=False)
+    quantity_before = models.PositiveIntegerField()
+    unit_price_before = models.DecimalField(max_digits=38, decimal_places=18)
+    product_after = models.ForeignKey(Product, models.PROTECT, related_name="+", db_index=False)
+    quantity_after = models.PositiveIntegerField()
+    unit_price_after = models.DecimalField(max_digits=38, decimal_places=18)
+    # Without VAT, below zero where it gives back.
+    net_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    made_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    # The form's own key: the same form sent twice changes once.
+    request_key = models.CharField(max_length=40, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("change of a subscription")
+        verbose_name_plural = _("changes of subscriptions")
+        indexes = [models.Index(fields=["subscription", "counts_from", "id"], name="changes_of_subscription")]
+        constraints = [
+            models.CheckConstraint(
+                name="change_lies_in_its_term",
+                condition=Q(counts_from__gte=models.F("term_start"), counts_from__lte=models.F("term_end")),
+            ),
+            models.CheckConstraint(
+                name="change_on_the_first_day_is_in_the_term",
+                condition=Q(counts_from__gt=models.F("term_start")) | Q(net_minor=0),
+            ),
+        ]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} · {self.counts_from}"
+
+    @property
+    def net(self) -> Money:
+        return Money(self.net_minor, self.currency)
+
+    @property
+    def days(self) -> int:
+        """How many days of the term it counts for."""
+        return (self.term_end - self.counts_from).days + 1
+
+    @property
+    def term_days(self) -> int:
+        return (self.term_end - self.term_start).days + 1
+
+    @property
+    def term_total_after(self) -> Money:
+        """What a whole term costs from now on, without VAT."""
+        return Money.rounded(self.quantity_after * self.unit_price_after, self.currency)
+
+
+class SubscriptionMove(models.Model):
+    """A subscription is invoiced on another profile from a month on; months before stay where they were."""
+
+    subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="moves")
+    from_profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="+")
+    to_profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="+")
+    # The first day of the first month that the new profile is billed for.
+    starts_on = models.DateField()
+    asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    asked_at = models.DateTimeField(default=timezone.now, editable=False)
+    withdrawn_at = models.DateTimeField(null=True, editable=False)
+    # When the subscription was put on the new profile, on or after `starts_on`.
+    applied_at = models.DateTimeField(null=True, editable=False)
+
+    objects = SubscriptionMoveQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("move of a subscription")
+        verbose_name_plural = _("moves of subscriptions")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subscription"], condition=Q(applied_at=None, withdrawn_at=None), name="one_move_ahead"
+            ),
+            models.UniqueConstraint(
+                fields=["subscription", "starts_on"], condition=Q(withdrawn_at=None), name="one_move_a_month"
+            ),
+            models.CheckConstraint(name="move_starts_on_the_first", condition=Q(starts_on__day=1)),
+            models.CheckConstraint(name="move_goes_elsewhere", condition=~Q(from_profile=models.F("to_profile"))),
+            models.CheckConstraint(
+                name="move_is_withdrawn_or_applied", condition=Q(applied_at=None) | Q(withdrawn_at=None)
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="move_is_kept", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="move_is_final",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["applied_at", "withdrawn_at"]),
+            ),
+            no_truncate(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subscription} · {self.starts_on}"
 
 
 class Purchase(models.Model):

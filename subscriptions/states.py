@@ -29,5 +29,6 @@ SUBSCRIPTION: Transitions = {
     ("disabled", "deleted"): "subscription.deleted",
     ("active", "cancelled"): "subscription.cancelled",
     ("past_due", "cancelled"): "subscription.cancelled",
+    ("cancelled", "active"): "subscription.brought_back",
     ("cancelled", "deleted"): "subscription.deleted",
 }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from subscriptions import views, views_sections
+from subscriptions import views, views_changes, views_sections
 
 IN_ACCOUNT = "billing-accounts/<code:code>/"
 PROFILE = "billing-profiles/<code:code>/"
@@ -23,6 +23,23 @@ urlpatterns = [
         views.subscription_email_preference,
         name="subscription_email_preference",
     ),
+    path("subscriptions/<code:code>/change/", views_changes.subscription_change, name="subscription_change"),
+    path(
+        "subscriptions/<code:code>/cancellation/",
+        views_changes.subscription_cancellation,
+        name="subscription_cancellation",
+    ),
+    path(
+        "subscriptions/<code:code>/recurring-billing/",
+        views_changes.subscription_recurring_billing,
+        name="subscription_recurring_billing",
+    ),
+    path(
+        "subscriptions/<code:code>/reactivation/",
+        views_changes.subscription_reactivation,
+        name="subscription_reactivation",
+    ),
+    path("subscriptions/<code:code>/move/", views_changes.subscription_move, name="subscription_move"),
     path(
         "subscriptions/<code:code>/recipients/",
         views.subscription_recipients,

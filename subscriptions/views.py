@@ -33,9 +33,11 @@ from profiles.views_recipients import (
 )
 from subscriptions.forms import BuyForm, OrderForm
 from subscriptions.models import Price, Purchase, Subscription, Term
-from subscriptions.services import purchase_product, why_not_usable
+from subscriptions.services.changing import RUNNING
+from subscriptions.services.purchasing import purchase_product, why_not_usable
 from subscriptions.states import SubscriptionStatus
 
+CHANGES_SHOWN = 50
 SORTS = {"name": ["lower_name", "pk"], "started": ["started_on", "pk"], "status": ["status", "lower_name", "pk"]}
 
 
@@ -76,6 +78,12 @@ def subscription(request: HttpRequest, subscription: Subscription) -> HttpRespon
         "renewal": subscription.next_renewal(today),
         "ship_to_lines": printed_lines(used_at.snapshot()) if (used_at := subscription.profile.ship_to) else [],
         "planned": planned_change(subscription.profile) if used_at else None,
+        "changes": subscription.changes.select_related("made_by", "product_before", "product_after").order_by("-pk")[
+            :CHANGES_SHOWN
+        ],
+        "changes_count": subscription.changes.count(),
+        "move_ahead": subscription.moves.ahead().select_related("to_profile").first(),
+        "is_running": subscription.status in RUNNING,
     }
     return render(request, "subscriptions/subscription.html", context)
 

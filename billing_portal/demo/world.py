@@ -45,7 +45,7 @@ from profiles.models import BillingProfile
 from profiles.services.profiles import create_profile, set_email_preference
 from profiles.services.roles import assign_profile_role
 from subscriptions.models import Price, Product, Subscription, Term
-from subscriptions.services import purchase_product
+from subscriptions.services.purchasing import purchase_product
 
 INVOICE_DAY, PAYING_DAY = 5, 18
 # Numbers of the sandbox: one that is always good, one whose bank says that there is too little money.

@@ -7,10 +7,11 @@ live until the transaction ends:
 - `billing_draft_charge`: the imported charges that it takes up, so that one that comes in meanwhile waits;
 - `billing_draft_line`: its lines. `net` is in minor units and rounded; an amount given back is below zero.
 
-`core.periods`, `core.money` and `invoices.tax` are the homes of the rules; the tests hold these
-statements against them, term by term and cent by cent.
+`core.periods`, `core.money`, `subscriptions.proration` and `invoices.tax` are the homes of the rules;
+the tests hold these statements against them, term by term and cent by cent.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext, override
 
@@ -26,6 +28,7 @@ from core.database import copy_rows
 from core.money import exponent
 from core.periods import Month
 from invoices.tax import Treatment
+from subscriptions.models import ChangeKind
 
 # The largest total in minor units: ten trillion euro. Sums of such amounts still fit the columns.
 LARGEST_MINOR = 10**15
@@ -82,6 +85,7 @@ def compute_drafts(month: Month, candidates: Sequence[Candidate]) -> list[Proble
     `forget_drafts` takes them out.
     """
     values: dict[str, Any] = {"first": month.first, "last": month.last, "next": month.next.first}
+    values["words"] = _words_of_changes()
     with connection.cursor() as cursor:
         cursor.execute(_TABLES)
         copy_rows("billing_draft", _COPIED, (_row(candidate) for candidate in candidates))
@@ -127,6 +131,31 @@ def _row(candidate: Candidate) -> tuple[object, ...]:
 def _words(language: str, treatment: Treatment) -> tuple[str, str]:
     with override(language):
         return gettext("One-off purchases"), treatment.wording(language)
+
+
+@cache
+def _words_of_changes() -> str:
+    """What a line says of a change, per language and kind, as formats of the database."""
+    places = {"before": "%1$s", "after": "%2$s", "days": "%3$s", "term": "%4$s", "product": "%5$s", "other": "%6$s"}
+    found = {}
+    for language, _name in settings.LANGUAGES:
+        with override(language):
+            found[language] = {
+                ChangeKind.QUANTITY: gettext(
+                    "%(product)s: from %(before)s to %(after)s, %(days)s of %(term)s days of the term"
+                ),
+                ChangeKind.PLAN: gettext(
+                    "%(other)s × %(before)s becomes %(product)s × %(after)s, %(days)s of %(term)s days of the term"
+                ),
+                ChangeKind.CANCELLED: gettext(
+                    "%(product)s: cancelled, %(days)s of %(term)s days of the term given back"
+                ),
+                ChangeKind.REACTIVATED: gettext("%(product)s: reactivated, %(days)s of %(term)s days of the term"),
+                # One that ends with its term has nothing to give back; its row is there all the same.
+                ChangeKind.ENDED: gettext("%(product)s: ended, %(days)s of %(term)s days of the term"),
+            }
+    formats = {language: {kind: text % places for kind, text in words.items()} for language, words in found.items()}
+    return json.dumps(formats)
 
 
 _COPIED = (
@@ -183,6 +212,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_line (
     subscription_id bigint,
     purchase_id bigint,
     invoice_section text,
+    change_id bigint,
     section text,
     description text,
     service_name text,
@@ -202,35 +232,60 @@ TRUNCATE billing_draft, billing_draft_charge, billing_draft_line;
 # OFFSET keeps the planner to one look into an index per profile or subscription: whatever it guesses
 # of a chunk, it must never walk the whole of a table that grows with the customers.
 
+# A subscription is billed with the profile that it is on in that month: that of the latest move until then, or
+# the one that the next move takes it from. Few have ever moved, and only those are asked.
+_OWNER = """
+CASE WHEN x.last_move_on IS NULL THEN x.profile_id ELSE coalesce(
+    (SELECT to_profile_id FROM subscriptions_subscriptionmove
+     WHERE subscription_id = x.id AND withdrawn_at IS NULL AND starts_on <= %(first)s
+     ORDER BY starts_on DESC LIMIT 1),
+    (SELECT from_profile_id FROM subscriptions_subscriptionmove
+     WHERE subscription_id = x.id AND withdrawn_at IS NULL AND starts_on > %(first)s
+     ORDER BY starts_on LIMIT 1),
+    x.profile_id
+) END
+"""
+_OWNED = f"""
+    SELECT x.* FROM subscriptions_subscription x
+    WHERE x.profile_id = d.profile_id AND {_OWNER} = d.profile_id
+    UNION ALL
+    SELECT x.* FROM subscriptions_subscription x
+    WHERE x.id IN (
+        SELECT subscription_id FROM subscriptions_subscriptionmove WHERE from_profile_id = d.profile_id
+        UNION ALL
+        SELECT subscription_id FROM subscriptions_subscriptionmove WHERE to_profile_id = d.profile_id
+    ) AND x.profile_id <> d.profile_id AND {_OWNER} = d.profile_id
+    OFFSET 0
+"""  # noqa: S608 no values in it
+
 # The month of a charge is that of its billing period as delivered; imported times are UTC, their end excluded.
-_CHARGES = """
+_CHARGES = f"""
 INSERT INTO billing_draft_charge
 SELECT c.id, d.profile_id, s.id, s.name, c.service_name, c.cost, c.currency,
     (c.started_at AT TIME ZONE 'UTC')::date,
     greatest(c.started_at AT TIME ZONE 'UTC', c.ended_at AT TIME ZONE 'UTC' - interval '1 microsecond')::date
 FROM billing_draft d
-CROSS JOIN LATERAL (
-    SELECT id, name FROM subscriptions_subscription WHERE profile_id = d.profile_id OFFSET 0
-) AS s
+CROSS JOIN LATERAL ({_OWNED}) AS s
 CROSS JOIN LATERAL (
     SELECT * FROM invoices_charge
     WHERE subscription_id = s.id AND line_id IS NULL AND month <= %(first)s
         AND (d.taken_until IS NULL OR month > d.taken_until)
     OFFSET 0
 ) AS c
-"""
+"""  # noqa: S608 no values in it
 
 # A term is charged once and whole in the month in which it starts: on the day of the purchase, or on
-# the last day of a month that is too short for it. Half a cent rounds away from zero.
-_LINES = """
+# the last day of a month that is too short for it. Half a cent rounds away from zero. It is charged as it stood on
+# its first day, which the first change after that day remembers; what was changed within it is a line of its own.
+_LINES = f"""
 INSERT INTO billing_draft_line
 SELECT nextval('invoices_invoiceline_id_seq'), found.profile_id,
     row_number() OVER (
         PARTITION BY found.profile_id
         ORDER BY found.is_elsewhere, found.invoice_section, found.purchase_id IS NOT NULL, found.section,
-            found.subscription_id, found.source, found.description, found.purchase_id
+            found.subscription_id, found.source, found.change_id, found.description, found.purchase_id
     ),
-    found.subscription_id, found.purchase_id, found.invoice_section, found.section, found.description,
+    found.subscription_id, found.purchase_id, found.invoice_section, found.change_id, found.section, found.description,
     found.service_name, found.quantity, found.unit_price,
     found.service_start, found.service_end, found.term_start, found.net, found.charges,
     found.rounding, found.other_currency
@@ -244,17 +299,15 @@ FROM (SELECT sold.*,
     (SELECT name FROM profiles_invoicesection x WHERE x.profile_id = sold.profile_id AND NOT x.is_default AND x.id = (
         SELECT section_id FROM subscriptions_subscription WHERE id = sold.subscription_id)) AS chosen
 FROM (
-    SELECT 'term' AS source, d.profile_id, s.id AS subscription_id, NULL::bigint AS purchase_id, s.name AS section,
+    SELECT 1 AS source, d.profile_id, s.id AS subscription_id, NULL::bigint AS purchase_id, NULL::bigint AS change_id,
+        s.name AS section,
         CASE WHEN d.language = 'nl' AND p.name_nl <> '' THEN p.name_nl ELSE p.name END AS description,
-        p.service_name, s.quantity::numeric AS quantity, s.unit_price,
+        p.service_name, stood.quantity::numeric AS quantity, stood.unit_price,
         term.starts AS service_start, term.ends AS service_end, term.starts AS term_start,
-        round(s.quantity * s.unit_price * d.scale) AS net, 0 AS charges, 0 AS rounding,
+        round(stood.quantity * stood.unit_price * d.scale) AS net, 0 AS charges, 0 AS rounding,
         nullif(s.currency, d.currency) AS other_currency
     FROM billing_draft d
-    CROSS JOIN LATERAL (
-        SELECT * FROM subscriptions_subscription WHERE profile_id = d.profile_id AND started_on < %(next)s OFFSET 0
-    ) AS s
-    JOIN subscriptions_product p ON p.id = s.product_id
+    CROSS JOIN LATERAL ({_OWNED}) AS s
     CROSS JOIN LATERAL (
         SELECT CASE s.term WHEN 'monthly' THEN 1 WHEN 'quarterly' THEN 3 WHEN 'half_yearly' THEN 6
             WHEN 'yearly' THEN 12 END AS months,
@@ -270,10 +323,46 @@ FROM (
                 (later.following + interval '1 month')::date - 1
             ) - 1 AS ends
     ) AS term
-    WHERE rule.distance %% rule.months = 0 AND (s.ended_on IS NULL OR s.ended_on >= term.starts)
+    LEFT JOIN LATERAL (
+        SELECT product_before_id, quantity_before, unit_price_before FROM subscriptions_subscriptionchange
+        WHERE s.last_change_from > term.starts AND subscription_id = s.id AND counts_from > term.starts
+        ORDER BY counts_from, id LIMIT 1
+    ) AS since ON true
+    CROSS JOIN LATERAL (
+        SELECT coalesce(since.product_before_id, s.product_id) AS product_id,
+            coalesce(since.unit_price_before, s.unit_price) AS unit_price,
+            coalesce(
+                since.quantity_before,
+                CASE WHEN s.ended_on IS NULL OR s.ended_on >= term.starts THEN s.quantity ELSE 0 END
+            ) AS quantity
+    ) AS stood
+    JOIN subscriptions_product p ON p.id = stood.product_id
+    WHERE s.started_on < %(next)s AND rule.distance %% rule.months = 0 AND stood.quantity > 0
 
     UNION ALL
-    SELECT 'charge', c.profile_id, c.subscription_id, NULL, c.section, c.service_name, c.service_name,
+    SELECT 2, d.profile_id, s.id, NULL, c.id, s.name,
+        format(
+            %(words)s::jsonb -> d.language ->> c.kind, c.quantity_before, c.quantity_after,
+            c.term_end - c.counts_from + 1, c.term_end - c.term_start + 1,
+            CASE WHEN d.language = 'nl' AND p.name_nl <> '' THEN p.name_nl ELSE p.name END,
+            CASE WHEN d.language = 'nl' AND o.name_nl <> '' THEN o.name_nl ELSE o.name END
+        ),
+        p.service_name, sign(c.net_minor), abs(c.net_minor) / d.scale, c.counts_from, c.term_end, NULL,
+        c.net_minor, 0, 0, nullif(c.currency, d.currency)
+    FROM billing_draft d
+    CROSS JOIN LATERAL ({_OWNED}) AS s
+    CROSS JOIN LATERAL (
+        SELECT * FROM subscriptions_subscriptionchange
+        WHERE s.last_change_from IS NOT NULL AND subscription_id = s.id AND net_minor <> 0
+            AND counts_from < %(next)s AND (d.taken_until IS NULL OR counts_from > d.taken_until)
+        OFFSET 0
+    ) AS c
+    JOIN subscriptions_product p ON p.id = c.product_after_id
+    JOIN subscriptions_product o ON o.id = c.product_before_id
+    WHERE (SELECT true FROM invoices_invoiceline WHERE change_id = c.id) IS NULL
+
+    UNION ALL
+    SELECT 3, c.profile_id, c.subscription_id, NULL, NULL, c.section, c.service_name, c.service_name,
         CASE WHEN c.net < 0 THEN -1 ELSE 1 END, NULL, c.started_on, c.ended_on, NULL, c.net, c.charges,
         c.exact - c.net, c.other_currency
     FROM (
@@ -285,7 +374,7 @@ FROM (
     ) AS c
 
     UNION ALL
-    SELECT 'one_off', d.profile_id, NULL, b.id, d.one_offs,
+    SELECT 4, d.profile_id, NULL, b.id, NULL, d.one_offs,
         CASE WHEN d.language = 'nl' AND p.name_nl <> '' THEN p.name_nl ELSE p.name END,
         p.service_name, b.quantity, b.unit_price, b.bought_on, b.bought_on, NULL,
         round(b.quantity * b.unit_price * d.scale), 0, 0, nullif(b.currency, d.currency)
@@ -299,7 +388,7 @@ FROM (
     JOIN subscriptions_product p ON p.id = b.product_id
     WHERE (SELECT true FROM invoices_invoiceline WHERE purchase_id = b.id) IS NULL
 ) AS sold) AS grouped) AS found
-"""
+"""  # noqa: S608 no values in it
 
 # A month that comes out below zero is a credit note: the kind gives the sign, the amounts are not negative.
 _SUMS = """

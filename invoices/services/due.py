@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import BooleanField, Case, Count, ExpressionWrapper, F, Min, OuterRef, Q, QuerySet, Subquery, When
-from django.db.models.functions import Least, TruncDate
+from django.db.models.functions import Greatest, Least, TruncDate
 
 from accounts.models import AddressKind, Seller, VatCheck
 from core.periods import Month
@@ -129,7 +129,11 @@ def _begins() -> Least:
     charges = Charge.objects.filter(subscription__profile=OuterRef("pk"), line=None)
     return Least(
         TruncDate("created_at", tzinfo=UTC),
-        _first(Subscription.objects.filter(profile=OuterRef("pk")), "started_on"),
+        # One that came from another profile was billed there before.
+        _first(
+            Subscription.objects.filter(profile=OuterRef("pk")).annotate(begins=Greatest("started_on", "last_move_on")),
+            "begins",
+        ),
         _first(one_offs.filter(profile=OuterRef("pk")), "bought_on"),
         Subquery(charges.values("subscription__profile").annotate(first=Min("month")).values("first")),
     )

@@ -152,10 +152,10 @@ RETURNING id
 
 _LINES = """
 INSERT INTO invoices_invoiceline (
-    id, invoice_id, position, subscription_id, purchase_id, invoice_section, section, description, service_name,
-    quantity, unit, unit_price, service_start, service_end, term_start, net_minor, vat_category, vat_rate
+    id, invoice_id, position, subscription_id, purchase_id, invoice_section, change_id, section, description,
+    service_name, quantity, unit, unit_price, service_start, service_end, term_start, net_minor, vat_category, vat_rate
 )
-SELECT l.line_id, d.invoice_id, l.position, l.subscription_id, l.purchase_id, l.invoice_section, l.section,
+SELECT l.line_id, d.invoice_id, l.position, l.subscription_id, l.purchase_id, l.invoice_section, l.change_id, l.section,
     l.description, l.service_name, l.quantity * d.sign, '', l.unit_price,
     l.service_start, l.service_end, l.term_start, l.net * d.sign, d.category,
     d.rate

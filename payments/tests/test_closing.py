@@ -21,7 +21,7 @@ from payments.tests.factories import PaymentMethodFactory
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 from subscriptions.models import Subscription
-from subscriptions.services import why_not_usable
+from subscriptions.services.purchasing import why_not_usable
 from subscriptions.tests.factories import SubscriptionFactory
 
 pytestmark = pytest.mark.django_db

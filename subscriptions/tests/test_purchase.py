@@ -15,7 +15,7 @@ from core.policy import Role
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 from subscriptions.models import Purchase, Subscription, Term
-from subscriptions.services import purchase_product
+from subscriptions.services.purchasing import purchase_product
 from subscriptions.tests.factories import PriceFactory, ProductFactory
 
 pytestmark = pytest.mark.django_db

@@ -20,7 +20,7 @@ from core.policy import Role
 from profiles.models import BillingProfile, ProfileRole
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.models import Purchase, Subscription, Term
-from subscriptions.services import MAX_QUANTITY, purchase_product
+from subscriptions.services.purchasing import MAX_QUANTITY, purchase_product
 from subscriptions.tests.factories import PriceFactory, ProductFactory, SubscriptionFactory
 
 DAY = date(2026, 1, 31)

@@ -23,6 +23,7 @@ from accounts.tests.factories import (
     PlannedChangeFactory,
     UserFactory,
 )
+from core.codes import new_code
 from core.periods import Month
 from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
 from invoices.documents.codes import check_code
@@ -32,7 +33,9 @@ from payments.models import CardSetup, PaymentMethod
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.models import BillingProfile, ExtraRecipient
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
+from subscriptions.models import Subscription
 from subscriptions.sections import add_section
+from subscriptions.services.changing import cancel_subscription, change_subscription, plan_cancellation, plan_change
 from subscriptions.tests.factories import PriceFactory, SubscriptionFactory
 from support.tests.factories import SupportMessageFactory, SupportRequestFactory
 
@@ -221,9 +224,29 @@ def _subscription_pages(pages: Pages, account: Any, profile: BillingProfile) -> 
     pages.add("owner", "subscriptions", account.code, query="?q=nothing")
     pages.add("owner", "subscription", subscription.code)
     pages.add("owner", "subscription_section", subscription.code)
+    PriceFactory(product__name="Office licence with everything", product__name_nl="Office-licentie compleet")
+    for name in ("change", "cancellation", "recurring_billing", "move"):
+        pages.add("owner", f"subscription_{name}", subscription.code)
+    pages.add("owner", "subscription_change", subscription.code, query="?quantity=12&plan=kept")
+    cancelled = cancelled_subscription(profile)
+    for name in ("subscription", "subscription_change", "subscription_reactivation"):
+        pages.add("owner", name, cancelled.code)
     pages.add("owner", "purchase", account.code)
     pages.add("owner", "purchase_order", account.code, price.pk)
     pages.add("owner", "purchase_order", account.code, price.pk, query=f"?quantity=3&profile={profile.code}")
+
+
+def cancelled_subscription(profile: BillingProfile) -> Subscription:
+    """One that was changed twice and then cancelled."""
+    owner, today = profile.account.roles.first().user, timezone.localdate()
+    subscription = SubscriptionFactory(profile=profile, started_on=today - timedelta(days=40))
+    for quantity in (12, 7):
+        planned = plan_change(subscription, quantity=quantity, price=None, on=today)
+        asked = {"expected": planned.net, "request_key": new_code(), "by": owner, "on": today}
+        change_subscription(subscription, quantity=quantity, price=None, **asked)
+    planned = plan_cancellation(subscription, on=today)
+    cancel_subscription(subscription, expected=planned.net, request_key=new_code(), by=owner, on=today)
+    return subscription
 
 
 def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
@@ -313,6 +336,7 @@ def _online_pages(pages: Pages, organisation: Any) -> None:
     pages.add(actor, "account_transfer_new", account.code)
     for name in ("subscription", "subscription_payment_methods", "subscription_method", "subscription_card_new"):
         pages.add(actor, name, subscription.code)
+    pages.add(actor, "subscription_change", subscription.code)
     for name in ("subscription_email_preference", "subscription_recipients", "subscription_recipient_new"):
         pages.add(actor, name, subscription.code)
     extra = ExtraRecipient.objects.create(profile=profile, email="books@bureau.example")

@@ -47,7 +47,7 @@ def purchase_product(
     bought = _bought_before(account, price, quantity, request_key, by)
     if bought is not None:
         return bought
-    _refuse_stopped(account)
+    refuse_stopped(account)
     profile = _profile_in(account, profile, by)
     _refuse_offer(account, price, quantity, on)
     if profile is not None and (reason := why_not_allowed(profile, price)):
@@ -158,7 +158,8 @@ def _bought_before(account: BillingAccount, price: Price, quantity: int, request
     return bought
 
 
-def _refuse_stopped(account: BillingAccount) -> None:
+def refuse_stopped(account: BillingAccount) -> None:
+    """Refuse `account_closed` and `account_disabled`: nothing can be bought there now."""
     account.refresh_from_db(fields=["status"])
     if account.status == AccountStatus.CLOSED:
         raise Refused(_("This billing account is closed, so nothing can be bought in it."), "account_closed")
