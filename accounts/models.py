@@ -354,6 +354,79 @@ class OrganisationRole(models.Model):
         return f"{self.user} · {self.get_role_display()} · {self.organisation}"
 
 
+@tracked()
+class UserProfile(models.Model):
+    """What an organisation keeps of a person besides the sign-in (S0-12). Name and language are the person's own.
+
+    Two people who edit it find out: the second save carries an old version (S0-16).
+    """
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="profile")
+    job_title = models.CharField(_("job title"), max_length=100, blank=True)
+    department = models.CharField(_("department"), max_length=100, blank=True)
+    employee_id = models.CharField(_("employee ID"), max_length=40, blank=True)
+    manager = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    office = models.CharField(_("office"), max_length=100, blank=True)
+    business_phone = models.CharField(_("business phone"), max_length=20, blank=True)
+    line1 = models.CharField(_("street and number"), max_length=200, blank=True)
+    postal_code = models.CharField(_("postal code"), max_length=20, blank=True)
+    city = models.CharField(_("city"), max_length=100, blank=True)
+    region = models.CharField(_("region"), max_length=100, blank=True)
+    country: Any = CountryField(_("country"), blank=True)
+    picture = models.FileField(_("picture"), upload_to="people/", blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        verbose_name = _("profile of a person")
+        verbose_name_plural = _("profiles of people")
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.job_title or self.department}"
+
+    def picture_data(self) -> str:
+        """The picture as a `data:` address; empty where there is none. It is one that we wrote ourselves."""
+        if not self.picture:
+            return ""
+        with self.picture.open("rb") as file:
+            return f"data:image/webp;base64,{base64.b64encode(file.read()).decode()}"
+
+
+class MemberInvitation(models.Model):
+    """Somebody is asked by mail to become a person of an organisation: no role, one use, seven days (S0-17).
+
+    Nobody is there before the answer, so an address that somebody signs in with already looks like any other.
+    The token is in the mail only; here is its digest.
+    """
+
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="member_invitations")
+    email = models.EmailField(max_length=254)
+    name = models.CharField(_("name"), max_length=150)
+    job_title = models.CharField(_("job title"), max_length=100, blank=True)
+    department = models.CharField(_("department"), max_length=100, blank=True)
+    language = models.CharField(_("language"), max_length=2, choices=settings.LANGUAGES)
+    token_digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    invited_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    status = models.CharField(max_length=10, choices=states.InvitationStatus, default=states.InvitationStatus.PENDING)
+    accepted_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+
+    TRANSITIONS = states.INVITATION
+
+    class Meta:
+        verbose_name = _("invitation to an organisation")
+        verbose_name_plural = _("invitations to organisations")
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"), F("organisation"), condition=Q(status="pending"), name="one_open_member_invitation"
+            )
+        ]
+        triggers = [only_along(states.INVITATION, "member_invitation_edges")]
+
+    def __str__(self) -> str:
+        return f"{self.email} · {self.organisation}"
+
+
 class AddressKind(models.TextChoices):
     SOLD_TO = "sold_to", _("Sold-to address")
     BILL_TO = "bill_to", _("Bill-to address")

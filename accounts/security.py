@@ -9,6 +9,8 @@ SECURITY_EVENTS = {
     "alternate_email_removed": _("Your alternate e-mail was removed."),
     "phone_changed": _("Your mobile phone was changed."),
     "password_vouched": _("An administrator had a link for a new password sent to you."),
+    "deactivated": _("You were deactivated, so you can no longer sign in."),
+    "reactivated": _("You were activated again, so you can sign in."),
     "totp_activated": _("An authenticator app was added to your sign-in."),
     "totp_deactivated": _("The authenticator app was removed from your sign-in."),
     "webauthn_added": _("A passkey was added to your sign-in."),

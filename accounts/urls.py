@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from accounts import account_views, contact_views, security_views, views
+from accounts import account_views, contact_views, people_views, security_views, views
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/", views.scopes, name="scopes"),
@@ -57,6 +57,27 @@ urlpatterns: list[URLPattern] = [
     path("security-info/<str:kind>/", security_views.recovery_new, name="recovery_new"),
     path("security-info/<str:kind>/code/", security_views.recovery_code, name="recovery_code"),
     path("security-info/<str:kind>/removal/", security_views.recovery_removal, name="recovery_removal"),
+    path("users/", people_views.users_start, name="users_start"),
+    path("organisations/<code:code>/users/", people_views.users, name="users"),
+    path("organisations/<code:code>/users/new/", people_views.user_new, name="user_new"),
+    path(
+        "organisations/<code:code>/users/invitations/<int:invitation>/",
+        people_views.member_invitation,
+        name="member_invitation",
+    ),
+    path("organisations/<code:code>/users/<int:member>/", people_views.user, name="user"),
+    path("organisations/<code:code>/users/<int:member>/edit/", people_views.user_edit, name="user_edit"),
+    path("organisations/<code:code>/users/<int:member>/picture/", people_views.user_picture, name="user_picture"),
+    path(
+        "organisations/<code:code>/users/<int:member>/deactivation/",
+        people_views.user_deactivation,
+        name="user_deactivation",
+    ),
+    path("organisations/<code:code>/users/<int:member>/password/", people_views.user_password, name="user_password"),
+    path("profile/", people_views.own_profile, name="own_profile"),
+    path("profile/picture/", people_views.own_picture, name="own_picture"),
+    path("joining/answer/", people_views.joining_answer, name="joining_answer"),
+    path("joining/<str:token>/", people_views.joining, name="joining"),
     path("invitations/answer/", views.invitation_answer, name="invitation_answer"),
     path("invitations/<str:token>/", views.invitation, name="invitation"),
 ]

@@ -82,10 +82,17 @@ WITHOUT_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
             Entry("layers", _("Billing scopes"), "scopes"),
         ),
     ),
-    (_("Organisation"), (Entry("organisation", _("Organisation profile"), "organisations"),)),
+    (
+        _("Organisation"),
+        (
+            Entry("organisation", _("Organisation profile"), "organisations"),
+            Entry("users", _("Users"), "users_start"),
+        ),
+    ),
     (
         _("Yourself"),
         (
+            Entry("user", _("My profile"), "own_profile"),
             Entry("mail", _("My contact information"), "contact_information"),
             Entry("key", _("Security info"), "security_info"),
             Entry("bell", _("Communication preferences"), "communication_preferences"),
@@ -96,6 +103,7 @@ WITHOUT_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
 )
 
 ACCOUNT_MENU: tuple[Entry, ...] = (
+    Entry("user", _("My profile"), "own_profile"),
     Entry("mail", _("My contact information"), "contact_information"),
     Entry("key", _("Security info"), "security_info"),
     Entry("bell", _("Communication preferences"), "communication_preferences"),

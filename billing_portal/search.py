@@ -25,6 +25,8 @@ ALIASES = {
     "account_properties": ("Billing address", "Factuuradres", "Sold-to", "Afnemer"),
     "account_access": ("IAM", "Roles", "Rollen", "Permissions", "Machtigingen"),
     "contact_information": ("Contact email", "Contact-e-mailadres", "E-mail"),
+    "users_start": ("People", "Personen", "Directory", "Gebruikers toevoegen"),
+    "own_profile": ("Picture", "Foto", "My account", "Mijn account"),
     "security_info": ("Password", "Wachtwoord", "Alternate email", "Alternatief e-mailadres", "Phone", "Telefoon"),
     "communication_preferences": ("Marketing", "Newsletters", "Nieuwsbrieven"),
     "payment_methods": ("Cards", "Kaarten", "Credit card", "Creditcard"),

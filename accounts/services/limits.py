@@ -44,6 +44,7 @@ TEXTS_IN_ALL = Limit("text messages in all", settings.SMS_PER_DAY, timedelta(day
 FACTOR_PER_PERSON = Limit("second factor of a person", 5, timedelta(minutes=1))
 # Longer than the time for which an authenticator app shows a code, the tolerance on both sides included.
 FACTOR_CODE_ONCE = Limit("code of a second factor", 1, timedelta(minutes=2))
+MEMBERS_PER_ORGANISATION = Limit("invitation to an organisation", 20, timedelta(hours=1))
 TOPICS_PER_PERSON = Limit("link to the preferences of a person", 3, timedelta(hours=1))
 TOPICS_PER_ADDRESS = Limit("link to preferences from an address", 50, timedelta(hours=1))
 

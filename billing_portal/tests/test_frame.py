@@ -178,6 +178,8 @@ def test_without_an_account_only_what_needs_none():
     assert shown == [
         "Home",
         "Billing scopes",
+        "Users",
+        "My profile",
         "My contact information",
         "Security info",
         "Communication preferences",

@@ -55,6 +55,8 @@ OPEN = {
     "recipient_refusal": "its holder says no",
     "contact_link": "proves an address from the mail that was sent there, on whatever device it is read",
     "contact_link_answer": "the second step of the same, with the digest in the session",
+    "joining": "the holder of the link is nobody yet",
+    "joining_answer": "the second step of the same, with the digest in the session",
     "topics_link": "declining mail takes no sign-in; the link is signed, for one person and one purpose",
     "topics_by_link": "the second step of the same, with the link in the session",
     "topics_ask": "asks for that link by mail",

@@ -11,7 +11,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AccountRole, Invitation, Proof, User
+from accounts.models import AccountRole, Invitation, MemberInvitation, Proof, User, UserProfile
 from accounts.services import digest
 from accounts.tests.factories import (
     AccountRoleFactory,
@@ -83,6 +83,7 @@ def make_pages() -> Pages:
     for name in ("home", "help", "payment_problems", *people):
         pages.add("owner", name)
     _security_pages(pages, owner)
+    _user_pages(pages, organisation, owner)
     for query in ("", "?q=op", "?q=nothingofthekind"):
         pages.add("owner", "search", query=query)
     pages.add("nobody", "document_check")
@@ -96,6 +97,42 @@ def _checked(profile: BillingProfile) -> str:
     invoice = Invoice.objects.filter(profile=profile).earliest("pk")
     Document.objects.filter(invoice=invoice, kind="pdf").update(check_code=check_code(invoice.code))
     return check_code(invoice.code)
+
+
+def _user_pages(pages: Pages, organisation: Any, owner: User) -> None:
+    """Users of the organisation: active, deactivated, invited, and with everything that is kept of them."""
+    code, keeper = organisation.code, Role.USER_ADMINISTRATOR
+    somebody = OrganisationMemberFactory(organisation=organisation, user=UserFactory(name=LONG, is_active=False))
+    member = OrganisationMemberFactory(organisation=organisation, user=owner)
+    UserProfile.objects.create(
+        user=owner,
+        job_title="Controller",
+        department=LONG,
+        business_phone="+31104285000",
+        city="Rotterdam",
+        country="NL",
+    )
+    offer = MemberInvitation.objects.create(
+        organisation=organisation,
+        email="new@alfa.example",
+        name="New Person",
+        language="en",
+        token_digest=digest(uuid.uuid4().hex),
+        invited_by=pages.people[keeper],
+        expires_at=timezone.now() + timedelta(days=7),
+    )
+    for query in ("", "?q=nothingofthekind", "?state=deactivated"):
+        pages.add(keeper, "users", code, query=query)
+    pages.add(Role.ORGANISATION_ADMINISTRATOR, "users", code)
+    pages.add(keeper, "user_new", code)
+    pages.add(keeper, "member_invitation", code, offer.pk)
+    for each in (member, somebody):
+        for name in ("user", "user_edit", "user_picture", "user_deactivation", "user_password"):
+            pages.add(keeper, name, code, each.pk)
+    pages.add(Role.ORGANISATION_ADMINISTRATOR, "user", code, member.pk)
+    for actor in ("owner", "nobody"):
+        for name in ("users_start", "own_profile", "own_picture"):
+            pages.add(actor, name)
 
 
 def _security_pages(pages: Pages, owner: User) -> None:
