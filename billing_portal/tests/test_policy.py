@@ -33,8 +33,6 @@ def representative(actions: list[Action]) -> list[Action]:
 
 
 def wanted(world: World, model: type, action: Action, actor: str, position: str) -> bool:
-    if model is Organisation:
-        return bool(world.on_organisation.get((actor, position), set()) & GRANTS[action])
     roles = world.roles.get((actor, position), set())
     if model.POLICY.account == "" or model.POLICY.profile is None:
         roles = roles - {*PROFILE_ROLES}  # they count below
