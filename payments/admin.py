@@ -1,5 +1,6 @@
-"""The vendor's staff look at payments, methods and what gateways reported, have a gateway asked again, and decide
-about requests to pay by transfer. Nothing here goes around a service."""
+"""The vendor's staff look at payments, methods and what gateways reported. They have a gateway asked again, and
+decide about attempts that it does not answer for and about requests to pay by transfer. Nothing here goes
+around a service."""
 
 from typing import Any
 
@@ -15,19 +16,24 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.admin import ReadOnly, ReadOnlyInline
+from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
-from payments.forms import TransferDecisionForm
+from payments.forms import DecisionForm, TransferDecisionForm
 from payments.models import (
     Allocation,
     CardSetup,
+    DebitNotice,
+    GatewayCustomer,
     GatewayEvent,
+    Mandate,
     Payment,
+    PaymentDecision,
     PaymentMethod,
     TransferDocument,
     TransferRequest,
 )
+from payments.services.decide import decide_payment, decisions_for
 from payments.services.events import process_event
 from payments.services.settle import ask_again
 from payments.services.transfers import approve_request, ask_for_more, decline_request, take_up
@@ -51,18 +57,79 @@ class AllocationInline(ReadOnlyInline):
     fields = ("invoice", "amount_minor", "status")
 
 
+class PaymentDecisionInline(ReadOnlyInline):
+    model = PaymentDecision
+    fields = ("decided_at", "decided_by", "decision", "reason", "status_before", "parked_before", "refund_reference")
+
+
 @admin.register(Payment)
 class PaymentAdmin(ReadOnly, admin.ModelAdmin):
     """Attempts to collect money, and their outcome."""
 
-    list_display = ("created_at", "account", "amount", "method_text", "status", "parked_reason", "next_lookup_at")
-    list_filter = (NeedsAPerson, "status", "parked_reason", "gateway")
+    list_display = (
+        "created_at",
+        "account",
+        "amount",
+        "method_text",
+        "status",
+        "parked_reason",
+        "next_lookup_at",
+        "what_to_do",
+    )
+    list_filter = (NeedsAPerson, "status", "parked_reason", "family", "gateway")
     list_select_related = ("account",)
     search_fields = ("code", "receipt_number", "idempotency_key", "gateway_reference")
     ordering = ("-created_at", "-pk")
-    inlines = (AllocationInline,)
+    inlines = (AllocationInline, PaymentDecisionInline)
     actions = ("ask_gateway_again",)
+    change_form_template = "payments/admin/payment.html"
     show_full_result_count = False
+
+    def get_urls(self) -> list[Any]:
+        decision = self.admin_site.admin_view(self.decision)
+        return [path("<int:pk>/decision/", decision, name="payment_decision"), *super().get_urls()]
+
+    @admin.display(description=gettext_lazy("what to do"))
+    def what_to_do(self, payment: Payment) -> str:
+        if not decisions_for(payment):
+            return ""
+        return format_html('<a href="{}">{}</a>', reverse("admin:payment_decision", args=[payment.pk]), _("Decide"))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """An attempt, with the way to what the gateway said of it, and to a decision where one is due."""
+        payment = Payment.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
+        more = {"is_to_decide": payment is not None and bool(decisions_for(payment))}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def decision(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Decide about an attempt that no look-up brings to an end; the gateway is asked once more first."""
+        if not self.has_ask_permission(request):
+            raise PermissionDenied
+        payment = get_object_or_404(Payment.objects.select_related("account", "profile"), pk=pk)
+        form = DecisionForm(posted(request), choices=decisions_for(payment))
+        if form.is_valid():
+            try:
+                payment = decide_payment(payment, **form.values(), by=request.user)
+            except Refused as refusal:
+                payment.refresh_from_db()
+                form.add_error(None, refusal)
+            else:
+                said = _("Decided and recorded. The payment is now: %(status)s.")
+                messages.success(request, said % {"status": payment.get_status_display()})
+                return redirect("admin:payments_payment_change", payment.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Decide about a payment"),
+            "opts": self.opts,
+            "payment": payment,
+            "form": form,
+            "allocations": payment.allocations.select_related("invoice", "payment").order_by("pk"),
+            "events": GatewayEvent.objects.about(payment).order_by("-pk")[:20],
+            "decisions": payment.decisions.select_related("decided_by").order_by("-pk"),
+        }
+        return render(request, "payments/admin/decision.html", context)
 
     def has_ask_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.change_payment")
@@ -103,7 +170,7 @@ class CardSetupAdmin(ReadOnly, admin.ModelAdmin):
 class GatewayEventAdmin(ReadOnly, admin.ModelAdmin):
     """What gateways reported by themselves. Those set aside fit nothing of ours, or say something else."""
 
-    list_display = ("received_at", "gateway", "kind", "object_id", "status", "trouble")
+    list_display = ("received_at", "gateway", "kind", "object_id", "amount", "status", "trouble")
     list_filter = ("status", "trouble", "gateway", "kind")
     search_fields = ("event_id", "object_id", "idempotency_key")
     ordering = ("-pk",)
@@ -196,3 +263,36 @@ class TransferRequestAdmin(ReadOnly, admin.ModelAdmin):
             approve_request(transfer, term_days=values["term_days"], note=note, by=by, at=now)
         else:
             decline_request(transfer, reason=note, by=by, at=now)
+
+
+@admin.register(Mandate)
+class MandateAdmin(ReadOnly, admin.ModelAdmin):
+    """Leave to debit bank accounts. The account numbers are masked."""
+
+    list_display = ("reference", "method", "iban_masked", "signatory", "signed_by", "signed_at", "status")
+    list_filter = ("status",)
+    list_select_related = ("method", "signed_by")
+    search_fields = ("reference", "method__account__name__istartswith")
+    ordering = ("-signed_at", "-pk")
+
+
+@admin.register(DebitNotice)
+class DebitNoticeAdmin(ReadOnly, admin.ModelAdmin):
+    """Which direct debits were announced, for when, and what became of them."""
+
+    list_display = ("collects_on", "invoice", "amount", "mandate", "announced_at", "status", "dropped_because")
+    list_filter = ("status",)
+    list_select_related = ("invoice", "mandate")
+    search_fields = ("mandate__reference", "invoice__number__istartswith")
+    ordering = ("-collects_on", "-pk")
+
+
+@admin.register(GatewayCustomer)
+class GatewayCustomerAdmin(ReadOnly, admin.ModelAdmin):
+    """Under which name each gateway knows an account."""
+
+    list_display = ("account", "gateway", "reference")
+    list_filter = ("gateway",)
+    list_select_related = ("account",)
+    search_fields = ("reference", "account__name__istartswith")
+    ordering = ("account__name", "pk")

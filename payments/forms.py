@@ -17,7 +17,7 @@ from core.forms import ChoiceCardsField, Grid, MoneyField, PortalFormHelper, Sec
 from core.money import Money
 from core.templatetags.ui import money
 from invoices.models import Invoice
-from payments.models import PaymentMethod, TransferRequest
+from payments.models import Decision, PaymentMethod, TransferRequest
 from payments.shown import ShownMethod, Use
 from payments.uploads import MOST_FILES, CheckedFile, check_file
 from profiles.models import BillingProfile
@@ -480,3 +480,22 @@ class TransferDecisionForm(forms.Form):
         if cleaned.get("decision") in {self.ASK, self.DECLINE} and not cleaned.get("note"):
             self.add_error("note", forms.ValidationError(_("Say what is needed, or why not."), code="required"))
         return cleaned
+
+
+class DecisionForm(forms.Form):
+    """What a person of the vendor decides about an attempt, and why."""
+
+    decision = forms.ChoiceField(label=gettext_lazy("Decision"), widget=forms.RadioSelect)
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=gettext_lazy("What you looked at, and where. It is kept with your name."),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, choices: Sequence[Decision]) -> None:
+        super().__init__(data)
+        self.fields["decision"].choices = [(each.value, each.label) for each in choices]
+
+    def values(self) -> dict[str, Any]:
+        return {"decision": Decision(self.cleaned_data["decision"]), "reason": self.cleaned_data["reason"]}

@@ -434,6 +434,39 @@ class Payment(models.Model):
         return self.settled_at is not None
 
 
+class Decision(models.TextChoices):
+    """What staff can decide about an attempt that needs a person."""
+
+    PAID = "paid", _("The money came: settle the invoices")
+    NOT_PAID = "not_paid", _("No money came: let the invoices be paid again")
+    GIVE_BACK = "give_back", _("Give back what the gateway took, and let the invoices be paid again")
+    NOTHING_TO_DO = "nothing_to_do", _("Seen to elsewhere: nothing is left to do here")
+
+
+class PaymentDecision(models.Model):
+    """Who of the vendor's staff decided what about an attempt, and why. Written once."""
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="decisions")
+    decision = models.CharField(_("decision"), max_length=15, choices=Decision)
+    reason = models.TextField(_("reason"), max_length=2000)
+    status_before = models.CharField(max_length=20, choices=states.PaymentStatus)
+    parked_before = models.CharField(max_length=20, choices=ParkedReason, blank=True)
+    refund_reference = models.CharField(max_length=255, blank=True)
+    decided_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("decision")
+        verbose_name_plural = _("decisions")
+        triggers = [
+            pgtrigger.Protect(name="written_once", operation=pgtrigger.Update | pgtrigger.Delete),
+            no_truncate(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payment} {self.decision}"
+
+
 class DebitNotice(models.Model):
     """That an invoice will be collected by direct debit, on which day and how much, was said in time (I19)."""
 
@@ -565,8 +598,16 @@ class GatewayEvent(models.Model):
         verbose_name = _("gateway event")
         verbose_name_plural = _("gateway events")
         constraints = [models.UniqueConstraint(fields=["gateway", "event_id"], name="event_once")]
-        indexes = [models.Index(fields=["id"], condition=Q(status="received"), name="event_due")]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(status="received"), name="event_due"),
+            models.Index(fields=["idempotency_key"], name="event_by_key"),
+            models.Index(fields=["gateway", "object_id"], name="event_by_object"),
+        ]
         triggers = [only_along(states.EVENT, "event_status_edges")]
 
     def __str__(self) -> str:
         return f"{self.gateway} {self.kind}"
+
+    @property
+    def amount(self) -> Money | None:
+        return None if self.amount_minor is None else Money(self.amount_minor, self.currency)

@@ -101,6 +101,13 @@ class GatewayEventQuerySet(models.QuerySet):
     def unprocessed(self) -> GatewayEventQuerySet:
         return self.filter(status="received").order_by("pk")
 
+    def about(self, payment: Any) -> GatewayEventQuerySet:
+        """What the gateway told of that attempt, by our key or by its own reference."""
+        same = Q(idempotency_key=payment.idempotency_key)
+        if payment.gateway_reference:
+            same |= Q(object_id=payment.gateway_reference)
+        return self.filter(same, gateway=payment.gateway)
+
     def quarantined(self) -> GatewayEventQuerySet:
         """What fits no attempt of ours, or says something else than we know (PR4)."""
         return self.filter(status="quarantined")

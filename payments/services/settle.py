@@ -21,7 +21,7 @@ from payments.declines import explain
 from payments.gateways.base import ChargeOutcome, ChargeResult, DeclineReason, GatewayUnavailable
 from payments.gateways.registry import gateway_named
 from payments.mail import send_receipt, tell_declined, tell_returned
-from payments.models import Allocation, ParkedReason, Payment, PaymentMethod
+from payments.models import Allocation, Decision, ParkedReason, Payment, PaymentMethod
 from payments.querysets import PaymentQuerySet
 from payments.services.customers import known_customer
 from payments.services.mandates import count_collection
@@ -88,10 +88,25 @@ def record_outcome(payment: Payment, result: ChargeResult, *, at: datetime) -> P
         payment = _locked(payment)
         if payment.is_open:
             _advance(payment, result, at)
-        elif result.outcome == ChargeOutcome.SUCCEEDED and payment.status in _GIVEN_UP:
+        elif result.outcome == ChargeOutcome.SUCCEEDED and payment.status in _GIVEN_UP and not _was_decided(payment):
             _park(payment, ParkedReason.CAPTURED_AFTER_ALL)
         elif result.outcome == ChargeOutcome.RETURNED and payment.status == PaymentStatus.SUCCEEDED:
             _take_back(payment, result, at)
+    return payment
+
+
+def settle_by_hand(payment: Payment, *, came: bool, at: datetime) -> Payment:
+    """End an attempt as a person decided, in the caller's transaction, which has it locked; what is over stays,
+    and needs nobody any more."""
+    payment = _locked(payment)
+    _park(payment, "")
+    if not payment.is_open:
+        return payment
+    if came:
+        result = ChargeResult(ChargeOutcome.SUCCEEDED, payment.idempotency_key, payment.gateway_reference)
+        _succeed(payment, result, at)
+    else:
+        _fail(payment, DeclineReason.GATEWAY_TROUBLE, at)
     return payment
 
 
@@ -218,7 +233,13 @@ def _leave_open(payment: Payment, status: PaymentStatus, at: datetime, **fields:
         _write(payment, **fields)
 
 
-def _park(payment: Payment, reason: ParkedReason) -> None:
+def _was_decided(payment: Payment) -> bool:
+    """Whether a person saw to the money already: it is not parked for the same again. Who decided that none came
+    has to hear when it did."""
+    return payment.decisions.filter(decision__in=[Decision.GIVE_BACK, Decision.NOTHING_TO_DO]).exists()
+
+
+def _park(payment: Payment, reason: ParkedReason | str) -> None:
     _write(payment, parked_reason=reason)
 
 
