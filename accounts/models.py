@@ -627,6 +627,11 @@ class PlannedAddress(models.Model):
     def __str__(self) -> str:
         return f"{self.change} · {self.address}"
 
+    @property
+    def words(self) -> list[str]:
+        """What the address will have, in the order of an address, without what becomes empty."""
+        return [self.values[name] for name in Address(country="NL").snapshot() if self.values.get(name)]
+
 
 @tracked()
 class NameChange(models.Model):

@@ -187,7 +187,8 @@ def _account(record: Mapping[str, str]) -> str:
         country=country,
         sold_to=_address(record, "sold_to", country),
         bill_to=bill_to or None,
-        **numbers,
+        vat_id=numbers["vat_id"],
+        registration_number=numbers["registration_number"],
         external_id=record["account_id"],
         by=None,
     )

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import time_machine
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from accounts.models import (
@@ -26,7 +27,15 @@ from accounts.models import (
     Seller,
     User,
 )
-from accounts.services import accept_as_new_person, accept_invitation, assign_account_role, create_customer
+from accounts.services import (
+    accept_as_new_person,
+    accept_invitation,
+    assign_account_role,
+    create_customer,
+    plan_account_addresses,
+    request_name_change,
+    update_organisation,
+)
 from billing_portal.demo.catalogue import PRODUCTS, SELLER
 from billing_portal.demo.people import ALFA, BETA, PASSWORD, PEOPLE, Person
 from billing_portal.demo.usage import usage_file
@@ -51,6 +60,9 @@ INVOICE_DAY, PAYING_DAY = 5, 18
 # Numbers of the sandbox: one that is always good, one whose bank says that there is too little money.
 GOOD, DECLINING = "4242424242424242", "4000000000010001"
 PRODUCTION = "Production"
+# The smallest file that is a PDF.
+EXTRACT = b"%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[]/Count 0>>\nendobj\n"
+EXTRACT += b"trailer\n<</Root 1 0 R>>\n%%EOF\n"
 
 Say = Callable[[str], object]
 
@@ -89,6 +101,8 @@ def make_world(say: Say) -> None:
     for month in months_between(world.first_month, world.last_month):
         say(f"Billing {month}")
         _bill(world, month)
+    say("What waits")
+    _waiting(world)
     run_due()
 
 
@@ -287,6 +301,45 @@ def _meter(account: BillingAccount, profile: BillingProfile) -> None:
             currency=account.currency,
             started_on=timezone.localdate(),
         )
+
+
+def _waiting(world: World) -> None:
+    """What somebody planned and asked for lately, and what the organisation says of itself."""
+    marieke = world.people["marieke@alfa.example"]
+    alfa = BillingAccount.objects.select_related("sold_to").get(name=ALFA)
+    moves_on = Month.of(world.today).plus(2).first
+    address = alfa.sold_to.snapshot() | {"line1": "Coolsingel 40", "postal_code": "3011 AD"}
+    plan_account_addresses(
+        alfa,
+        sold_to={name: value for name, value in address.items() if name != "country"},
+        sold_to_version=alfa.sold_to.version,
+        takes_effect_on=moves_on,
+        today=world.today,
+        by=marieke,
+    )
+    projects = BillingAccount.objects.get(name="Beta Bouw Projecten B.V.")
+    document = SimpleUploadedFile("uittreksel.pdf", EXTRACT)
+    request_name_change(
+        projects,
+        new_name="Beta Projecten B.V.",
+        note="Per 1 januari, zie het uittreksel.",
+        document=document,
+        by=world.people["inge@beta.example"],
+    )
+    update_organisation(
+        projects.organisation,
+        {
+            "name": BETA,
+            "phone": "+31 314 66 12 34",
+            "preferred_language": "nl",
+            "technical_contact_name": "Bas de Groot",
+            "technical_contact_email": "bas@beta.example",
+            "technical_contact_phone": "",
+        },
+        address={"line1": "Energieweg 8", "line2": "", "postal_code": "7041 AC", "city": "'s-Heerenberg"},
+        version=projects.organisation.version,
+        by=world.people["eva@beta.example"],
+    )
 
 
 def _bill(world: World, month: Month) -> None:

@@ -15,6 +15,7 @@ from accounts.models import AccountRole, Invitation, MemberInvitation, Proof, Us
 from accounts.services import digest
 from accounts.tests.factories import (
     AccountRoleFactory,
+    AddressFactory,
     BillingAccountFactory,
     NameChangeFactory,
     OrganisationFactory,
@@ -219,6 +220,16 @@ def _account_pages(pages: Pages, account: Any) -> None:
     for name in ("profiles", "profile_new", "invoice_email_preference", "payment_methods", "card_new"):
         pages.add("owner", name, account.code)
     pages.add("owner", "profiles", account.code, query="?q=nothing")
+    _planned(pages, "owner", "profile_change_withdrawal", account.profiles.first(), held.user)
+
+
+def _planned(pages: Pages, actor: str, name: str, profile: BillingProfile, by: User, code: str = "") -> None:
+    """A service usage address that will change."""
+    profile.ship_to = AddressFactory(kind="ship_to")
+    profile.save()
+    parts = [(profile.ship_to, {"line1": "Maasvlakte 7", "postal_code": "3199 LZ"})]
+    planned = PlannedChangeFactory(account=profile.account, planned_by=by, parts=parts)
+    pages.add(actor, name, code or profile.code, planned.pk)
 
 
 def _profile_pages(pages: Pages, profile: BillingProfile) -> None:
@@ -374,6 +385,10 @@ def _online_pages(pages: Pages, organisation: Any) -> None:
     for name in ("subscription", "subscription_payment_methods", "subscription_method", "subscription_card_new"):
         pages.add(actor, name, subscription.code)
     pages.add(actor, "subscription_change", subscription.code)
+    pages.add(actor, "subscription_address", subscription.code)
+    _planned(pages, actor, "subscription_change_withdrawal", profile, administrator, subscription.code)
+    for name in ("account_tax_ids", "account_name_change"):
+        pages.add(actor, name, account.code)
     for name in ("subscription_email_preference", "subscription_recipients", "subscription_recipient_new"):
         pages.add(actor, name, subscription.code)
     extra = ExtraRecipient.objects.create(profile=profile, email="books@bureau.example")

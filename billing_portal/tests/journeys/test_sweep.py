@@ -31,6 +31,10 @@ WITHOUT_A_PAGE = {
     "support_request_message",
     "support_request_closing",
     "support_file",
+    "account_vat_check",
+    "name_change_document",
+    "scope_default",
+    "start",
 }
 LOOKS = [("en", "light"), ("nl", "dark")]
 EVERY_LOOK = [(language, color) for language in ("en", "nl") for color in ("light", "dark")]
