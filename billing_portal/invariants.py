@@ -227,6 +227,18 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "I19",
+        "A direct debit that nobody started was announced as many days before as its mandate asks for",
+        """
+        SELECT 'payment ' || p.code FROM payments_payment p
+        WHERE p.family = 'direct_debit' AND p.initiated_by = 'automatic' AND NOT EXISTS (
+            SELECT 1 FROM payments_debitnotice n
+            JOIN payments_mandate m ON m.id = n.mandate_id AND m.method_id = p.method_id
+            JOIN payments_allocation a ON a.invoice_id = n.invoice_id AND a.payment_id = p.id
+            WHERE n.announced_at::date + m.notice_days <= p.created_at::date)
+        """,
+    ),
+    Invariant(
         "I20",
         "Every open account has somebody who owns it, or an invitation to; online services has one administrator",
         """

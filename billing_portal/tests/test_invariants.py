@@ -98,6 +98,7 @@ BREAKS = [
     ("I12", "UPDATE payments_allocation SET status = 'held'"),
     ("I15", "DELETE FROM invoices_posting WHERE reference LIKE 'payment:%'"),
     ("I15", "UPDATE payments_payment SET receipt_number = NULL"),
+    ("I19", "UPDATE payments_payment SET family = 'direct_debit', initiated_by = 'automatic'"),
     ("I20", "DELETE FROM accounts_accountrole"),
     ("I20", "UPDATE accounts_user SET is_active = false"),
     ("I21", "UPDATE payments_payment SET account_id = account_id + 1000"),
