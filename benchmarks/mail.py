@@ -93,7 +93,7 @@ def ours(invoices: list[Invoice]) -> None:
 def bare_mail() -> tuple[EmailMultiAlternatives, tuple[str, bytes, str]]:
     """One of our mails, ready to be sent again and again."""
     written = write_mail(Message.objects.latest("pk"))
-    with default_storage.open(Document.objects.latest("pk").file) as file:
+    with default_storage.open(Document.objects.filter(kind="pdf").latest("pk").file) as file:
         attachment = ("Invoice.pdf", file.read(), "application/pdf")
     return written, attachment
 

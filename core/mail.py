@@ -7,12 +7,20 @@ An answer decides: 250 is accepted, 5xx to the recipient or the mail is bounced,
 tried again after 1, 5, 15 and 60 minutes, then hourly for a day. A line that breaks after the final
 dot, or a worker that dies while sending, leaves a doubt: such a mail is repeated once, flagged
 *possibly sent twice*; a second doubt ends it (PR9: at least once, never more than one extra).
+
+Mails go in handfuls: looked at again together, marked as being sent in one commit that is safe on the
+disk before the first of them leaves, and each outcome written down as it comes. While the server
+thinks about one mail, one of the next handful is written. Whatever dies, a mail that may have left is
+marked; so are those of its handful that had not been handed over yet, for nobody can tell them apart.
 """
 
 import logging
+import secrets
 import smtplib
-from collections.abc import Callable
+from base64 import b64encode, encodebytes
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
@@ -23,8 +31,8 @@ import css_inline
 from anymail.exceptions import AnymailError, AnymailRecipientsRefused
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.core.mail import EmailMultiAlternatives, get_connection
-from django.db import Error, transaction
+from django.core.mail import EmailAttachment, EmailMultiAlternatives, get_connection
+from django.db import Error, connection, transaction
 from django.template import Context
 from django.template.loader import get_template
 from django.utils import timezone, translation
@@ -33,16 +41,20 @@ from django.utils.translation import gettext_noop
 
 from core.errors import Refused
 from core.jobs import Boundary, job, stopping
-from core.messages import Verdict, has_control_characters, verdict_on
+from core.messages import Verdict, has_control_characters, verdict_on, verdicts_on
 from core.models import Channel, Message, MessageAttempt
-from core.states import move
+from core.states import move, move_all
 
 logger = logging.getLogger(__name__)
 
 # One connection carries at most this many mails.
 BATCH = 100
+# So many are marked as being sent at once: at most these are flagged when a worker dies.
+HANDFUL = 20
 RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, *[60] * 23))
 LONGEST_WORDS = 1000
+# Files kept encoded for the mails of a batch that carry them too.
+KEPT_BYTES = 32 * 1024 * 1024
 
 EXPIRED = gettext_noop("Its content expired before it could be sent.")
 RIGHT_GONE = gettext_noop("The recipient may no longer read it.")
@@ -68,20 +80,56 @@ class Outcome:
 def send_messages(row_ids: list[int]) -> None:
     """Send these mails over one connection. A bad one does not stop the others."""
     messages = Message.objects.in_bulk(row_ids)
+    waiting = [messages[row_id] for row_id in row_ids if row_id in messages]
     with Line() as line:
-        for message in (messages[row_id] for row_id in row_ids if row_id in messages):
+        writer = Writer()
+        for start in range(0, len(waiting), HANDFUL):
             if stopping():
                 return
-            with Boundary(partial(set_aside, message, line)):
-                send_message(message, line)
+            line.meanwhile = partial(writer.write_one_of, iter(waiting[start + HANDFUL : start + 2 * HANDFUL]))
+            _send_handful(waiting[start : start + HANDFUL], line, writer)
 
 
-def send_message(message: Message, line: Any, write: Callable[[Message], Any] | None = None) -> None:
-    """Send this message unless it is no longer wanted, and record the outcome. Text messages come with a line and a
-    writer of their own (`core.sms`)."""
+def _send_handful(messages: list[Message], line: "Line", writer: "Writer") -> None:
+    wanted = _still_to_send(messages)
+    written: dict[int, EmailMultiAlternatives] = {}
+    for message in wanted:
+        with _aside(message):
+            written[message.pk] = writer.written(message)
+    ready = [message for message in wanted if message.pk in written]
+    if ready and (trouble := line.trouble_opening()):
+        for message in ready:
+            with _aside(message):
+                record(message, trouble)
+        return
+    with transaction.atomic():
+        # Another worker may have some of them: ours had lost its lease.
+        ready = move_all(ready, Status.SENDING)
+    for message in ready:
+        with _aside(message, line):
+            record(message, line.trouble_opening() or line.send(written[message.pk]))
+
+
+def _still_to_send(messages: list[Message]) -> list[Message]:
+    """Those that may go now. What became of the others is recorded."""
+    verdicts = verdicts_on(messages)
+    wanted = []
+    for message in messages:
+        with _aside(message):
+            outcome = _outcome_without_sending(message, verdicts.get(message.pk))
+            if outcome is None:
+                wanted.append(message)
+            else:
+                record(message, outcome)
+    return wanted
+
+
+def send_message(message: Message, line: Any, write: Callable[[Message], Any]) -> None:
+    """Send this message by itself unless it is no longer wanted, and record the outcome. Text messages come with a
+    line and a writer of their own (`core.sms`)."""
     outcome = _outcome_without_sending(message)
     if outcome is None:
-        mail = (write or write_mail)(message)
+        mail = write(message)
         outcome = line.trouble_opening()
     if outcome is None:
         try:
@@ -94,12 +142,13 @@ def send_message(message: Message, line: Any, write: Callable[[Message], Any] | 
 
 def record(message: Message, outcome: Outcome) -> None:
     """Move the message to what became of it, and write the try into its timeline."""
+    if outcome.status == Status.ACCEPTED:
+        _record_accepted(message, outcome)
+        return
     now = timezone.now()
     attempts = message.attempts + 1
     outcome = _final(message, outcome, attempts)
     fields: dict[str, Any] = {"attempts": attempts, "last_error": outcome.words}
-    if outcome.status == Status.ACCEPTED:
-        fields |= {"accepted_at": now, "last_error": ""}
     if outcome.status == Status.DEFERRED:
         fields["next_attempt_at"] = now + RETRY_AFTER[attempts - 1]
     else:
@@ -113,6 +162,30 @@ def record(message: Message, outcome: Outcome) -> None:
         )
 
 
+def _record_accepted(message: Message, outcome: Outcome) -> None:
+    """`record` for the mail that was taken, in one statement, for that is nearly every mail.
+
+    The commit does not wait for the disk: where a crash of the database loses it, the mail is still
+    marked as being sent, which is a doubt and flagged.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH moved AS (
+                UPDATE core_message
+                SET status = 'accepted', accepted_at = %(now)s, attempts = attempts + 1, last_error = '',
+                    secret_context = '{}'
+                WHERE id = %(id)s AND status = 'sending' RETURNING id
+            ), quickly AS (SELECT set_config('synchronous_commit', 'off', true))
+            INSERT INTO core_messageattempt (message_id, at, outcome, code, words)
+            SELECT id, %(now)s, 'accepted', %(code)s, %(words)s FROM moved, quickly
+            """,
+            {"id": message.pk, "now": timezone.now(), "code": outcome.code, "words": outcome.words},
+        )
+        if cursor.rowcount != 1:
+            raise Refused(_("Somebody else changed this a moment ago. Look again and retry."), "moved_meanwhile")
+
+
 def _final(message: Message, outcome: Outcome, attempts: int) -> Outcome:
     """A deferral that may not be repeated is the end."""
     if outcome.status != Status.DEFERRED:
@@ -124,17 +197,22 @@ def _final(message: Message, outcome: Outcome, attempts: int) -> Outcome:
     return outcome
 
 
-def _outcome_without_sending(message: Message) -> Outcome | None:
+def _outcome_without_sending(message: Message, verdict: Verdict | None = None) -> Outcome | None:
     if message.status == Status.SENDING:
         return Outcome(Status.DEFERRED, WORKER_DIED, in_doubt=True)
     if message.expires_at and message.expires_at <= timezone.now():
         return Outcome(Status.GIVEN_UP, EXPIRED)
-    match verdict_on(message):
+    match verdict or verdict_on(message):
         case Verdict.WITHDRAW:
             return Outcome(Status.WITHDRAWN, RIGHT_GONE)
         case Verdict.SUPPRESS:
             return Outcome(Status.SUPPRESSED, DECLINED)
     return None
+
+
+def _aside(message: Message, line: "Line | None" = None) -> Boundary:
+    """An error within sets this mail aside and lets the others go."""
+    return Boundary(partial(set_aside, message, line))
 
 
 def set_aside(message: Message, line: Any, error: Exception) -> None:
@@ -145,7 +223,7 @@ def set_aside(message: Message, line: Any, error: Exception) -> None:
         logger.warning("Message %s was moved by another worker: %s", message.pk, error)
         return
     logger.error("Message %s could not be written", message.pk, exc_info=error)
-    in_doubt = message.status == Status.SENDING and line.handed_over
+    in_doubt = message.status == Status.SENDING and line is not None and line.handed_over
     record(message, Outcome(Status.DEFERRED, NOT_WRITTEN, in_doubt=in_doubt))
 
 
@@ -161,6 +239,8 @@ class Line:
     def __init__(self) -> None:
         self.backend = get_connection(_careful(settings.EMAIL_BACKEND))
         self.down: Outcome | None = None
+        # What there is to do while the server has a whole mail and has not answered yet.
+        self.meanwhile: Callable[[], None] = do_nothing
         self.troubles = 0
 
     def __enter__(self) -> "Line":
@@ -183,6 +263,7 @@ class Line:
         return self.down
 
     def send(self, mail: EmailMultiAlternatives) -> Outcome:
+        self.backend.meanwhile = self.meanwhile  # type: ignore[attr-defined]
         try:
             self.backend.send_messages([mail])
         except (OSError, AnymailError) as error:
@@ -254,7 +335,70 @@ def _shortened(words: str) -> str:
 # --- Writing ------------------------------------------------------------------------------------
 
 
-def write_mail(message: Message) -> EmailMultiAlternatives:
+def do_nothing() -> None:
+    """For a line that has nothing to do meanwhile."""
+
+
+class ReadyMail(EmailMultiAlternatives):
+    """A mail with the bytes that go over the line, made beforehand; for our SMTP backend alone."""
+
+    wire: bytes | None = None
+
+
+class Writer:
+    """Writes the mails of a batch. A file that several of them carry is read and encoded once."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[bytes, bytes]] = {}
+        self._ahead: dict[int, ReadyMail | Exception] = {}
+
+    def write_one_of(self, messages: Iterator[Message]) -> None:
+        """Write the next of these ahead of its time. What goes wrong comes out where the mail is asked for."""
+        for message in messages:
+            with Boundary(partial(self._ahead.__setitem__, message.pk)):
+                self._ahead[message.pk] = self._write(message)
+            return
+
+    def written(self, message: Message) -> ReadyMail:
+        """The mail with its bytes ready."""
+        found = self._ahead.pop(message.pk, None) or self._write(message)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _write(self, message: Message) -> ReadyMail:
+        mail = write_mail(message, self._file)
+        # In the place of each file something short that stands nowhere else, until the files are put in.
+        tokens = {secrets.token_bytes(24): attachment["storage_name"] for attachment in message.attachments}
+        light = copy(mail)
+        light.attachments = [
+            EmailAttachment(attachment.filename, token, attachment.mimetype)
+            for attachment, token in zip(mail.attachments, tokens, strict=True)
+        ]
+        wire: bytes = light.message().as_bytes(linesep="\r\n")  # type: ignore[call-arg]
+        for token, name in tokens.items():
+            wire = wire.replace(b64encode(token), self._files[name][1], 1)
+        mail.wire = wire
+        return mail
+
+    def _file(self, name: str) -> bytes:
+        if name not in self._files:
+            if sum(len(content) for content, _encoded in self._files.values()) > KEPT_BYTES:
+                self._files.clear()
+            with default_storage.open(name) as file:
+                content = file.read()
+            self._files[name] = content, encodebytes(content).strip().replace(b"\n", b"\r\n")
+        return self._files[name][0]
+
+
+def read_file(name: str) -> bytes:
+    """A file of the default storage."""
+    with default_storage.open(name) as file:
+        content: bytes = file.read()
+    return content
+
+
+def write_mail(message: Message, read: Callable[[str], bytes] = read_file) -> ReadyMail:
     """The mail as it goes out: subject, text and page in the recipient's language, and its files."""
     with translation.override(message.language):
         context = {
@@ -266,7 +410,7 @@ def write_mail(message: Message) -> EmailMultiAlternatives:
         subject = _one_line(_rendered(message.template, "subject.txt", context, autoescape=False))
         text = _rendered(message.template, "body.txt", {**context, "subject": subject}, autoescape=False)
         page = _rendered(message.template, "body.html", {**context, "subject": subject}, autoescape=True)
-    mail = EmailMultiAlternatives(
+    mail = ReadyMail(
         subject,
         text.strip() + "\n",
         settings.DEFAULT_FROM_EMAIL,
@@ -278,8 +422,7 @@ def write_mail(message: Message) -> EmailMultiAlternatives:
     )
     mail.attach_alternative(_inliner().inline(page), "text/html")
     for attachment in message.attachments:
-        with default_storage.open(attachment["storage_name"]) as file:
-            mail.attach(attachment["file_name"], file.read(), attachment["content_type"])
+        mail.attach(attachment["file_name"], read(attachment["storage_name"]), attachment["content_type"])
     return mail
 
 

@@ -131,8 +131,63 @@ def _queue(
     key: str | None = None,
     expires_at: datetime | None = None,
 ) -> Message:
+    values = _values(
+        to=to,
+        channel=channel,
+        template=template,
+        mail_class=mail_class,
+        language=language,
+        context=context,
+        secret_context=secret_context,
+        attachments=attachments,
+        reference=reference,
+        expires_at=expires_at,
+    )
+    if key is None:
+        return Message.objects.create(**values)
+    return Message.objects.get_or_create(key=key, defaults=values)[0]
+
+
+def new_message(
+    *,
+    to: str,
+    template: str,
+    mail_class: MailClass,
+    language: str,
+    context: Mapping[str, Any],
+    attachments: Sequence[Attachment] = (),
+    reference: str = "",
+) -> Message:
+    """The mail as `queue_message` would write it, not written yet: for many at once with `bulk_create`."""
+    return Message(
+        **_values(
+            to=_checked_address(to),
+            channel=Channel.EMAIL,
+            template=template,
+            mail_class=mail_class,
+            language=language,
+            context=context,
+            attachments=attachments,
+            reference=reference,
+        )
+    )
+
+
+def _values(
+    *,
+    to: str,
+    channel: Channel,
+    template: str,
+    mail_class: MailClass,
+    language: str,
+    context: Mapping[str, Any],
+    secret_context: Mapping[str, Any] | None = None,
+    attachments: Sequence[Attachment] = (),
+    reference: str = "",
+    expires_at: datetime | None = None,
+) -> dict[str, Any]:
     now = timezone.now()
-    values = {
+    return {
         "recipient": to,
         "channel": channel,
         "template": template,
@@ -147,9 +202,6 @@ def _queue(
         "created_at": now,
         "expires_at": expires_at,
     }
-    if key is None:
-        return Message.objects.create(**values)
-    return Message.objects.get_or_create(key=key, defaults=values)[0]
 
 
 def requeue_message(message: Message, *, words: str) -> None:
@@ -201,6 +253,32 @@ def ask_before_sending(function: Declined) -> Declined:
     about classes that each person decides on, and about no other."""
     _declined.append(function)
     return function
+
+
+RecheckMany = Callable[[Sequence[Message]], Mapping[int, Verdict]]
+_rechecks_of_many: dict[MailClass, RecheckMany] = {}
+
+
+def recheck_many(mail_class: MailClass) -> Callable[[RecheckMany], RecheckMany]:
+    """Register, beside the `recheck` of that class, a function that looks at many mails in a few statements.
+
+    It gives a verdict by primary key, and leaves out those that have to be looked at one by one.
+    """
+
+    def register(function: RecheckMany) -> RecheckMany:
+        _rechecks_of_many[mail_class] = function
+        return function
+
+    return register
+
+
+def verdicts_on(messages: Sequence[Message]) -> dict[int, Verdict]:
+    """The verdicts that can be had on many at once, by primary key; the others are asked for by `verdict_on`."""
+    found: dict[int, Verdict] = {}
+    for mail_class, look in _rechecks_of_many.items():
+        if concerned := [message for message in messages if message.mail_class == mail_class]:
+            found |= look(concerned)
+    return found
 
 
 def verdict_on(message: Message) -> Verdict:

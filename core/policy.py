@@ -531,6 +531,26 @@ def _account(obj: Any) -> Any:
     return _follow(obj, scope.account) if scope.account is not None else None
 
 
+def holders_of_each(action: Action, objects: Iterable[Any], on: date | None = None) -> dict[int, list[Any]]:
+    """`holders` of many objects of one model, by primary key: one statement a scope, however many they are."""
+    objects = list(objects)
+    found: dict[int, list[Any]] = {obj.pk: [] for obj in objects}
+    day, granted = on or timezone.localdate(), [str(role) for role in GRANTS[action]]
+    for source in _SOURCES.values():
+        keys = {obj.pk: _key(obj, getattr(type(obj).POLICY, source.scope, None)) for obj in objects}
+        wanted = {key for key in keys.values() if key is not None}
+        if not wanted:
+            continue
+        rows = source.model._default_manager.filter(role__in=granted, user__is_active=True)
+        rows = rows.filter(Q(expires_on=None) | Q(expires_on__gte=day), **{f"{source.scope}_id__in": wanted})
+        by_key: dict[int, list[Any]] = {}
+        for row in rows.select_related("user").order_by("user__name", "pk"):
+            by_key.setdefault(getattr(row, f"{source.scope}_id"), []).append(row)
+        for pk, key in keys.items():
+            found[pk] += by_key.get(key, [])  # type: ignore[arg-type]
+    return found
+
+
 def holders(action: Action, obj: Any, on: date | None = None, *, user: Any = None) -> Iterable[Any]:
     """The role rows (with their users) of those who may do this on the object: for "ask one of these".
 

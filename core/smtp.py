@@ -5,10 +5,12 @@ import io
 import smtplib
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends import smtp
+from django.core.mail.message import sanitize_address
 
 END_OF_MAIL = b"\r\n.\r\n"
 
@@ -17,6 +19,8 @@ class EmailBackend(smtp.EmailBackend):
     """`handed_over`: the final dot of the last mail was sent, whatever the server said after it."""
 
     connection: Any
+    # Called once the server has a whole mail, before its answer is awaited.
+    meanwhile: Callable[[], None] | None = None
     _partial_connection: Any
 
     @property
@@ -46,11 +50,19 @@ class EmailBackend(smtp.EmailBackend):
 
     def _send(self, email_message: EmailMessage) -> bool:
         self.connection.handed_over = False
-        return bool(super()._send(email_message))  # type: ignore[misc]
+        self.connection.meanwhile = self.meanwhile
+        wire = getattr(email_message, "wire", None)
+        if wire is None:
+            return bool(super()._send(email_message))  # type: ignore[misc]
+        sender = sanitize_address(email_message.from_email, "utf-8")
+        recipients = [sanitize_address(address, "utf-8") for address in email_message.recipients()]
+        self.connection.sendmail(sender, recipients, wire)
+        return True
 
 
 class _Careful:
     handed_over = False
+    meanwhile: Callable[[], None] | None = None
     last_reply = (0, b"")
     sock: Any
     file: Any
@@ -60,6 +72,8 @@ class _Careful:
         super().send(s)  # type: ignore[misc]
         if isinstance(s, bytes) and s.endswith(END_OF_MAIL):
             self.handed_over = True
+            if self.meanwhile is not None:
+                self.meanwhile()
 
     def getreply(self) -> Any:
         if self.file is None:

@@ -5,6 +5,7 @@ Message; from then on the outbox sends, and the state of a delivery is that of i
 right to read the invoice is looked at when the mail is addressed and again just before it is sent.
 """
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,15 +18,15 @@ from django.utils.translation import gettext as _
 
 from accounts.services.notices import mail_people
 from core.errors import Refused
-from core.messages import Attachment, MailClass, Verdict, queue_message, requeue_message
+from core.messages import Attachment, MailClass, Verdict, new_message, requeue_message
 from core.models import Message, MessageAttempt, MessageStatus
 from core.policy import Action, demand
-from core.states import move
-from invoices.documents.archive import file_name, read_document
+from core.states import move_all
+from invoices.documents.archive import Damaged, file_name, read_document
 from invoices.models import Delivery, Dispatch, Document, DocumentKind, Invoice
 from invoices.states import DispatchStatus, DocumentStatus
 from profiles.people import effective_owners
-from profiles.recipients import InvoiceRecipient, mailed_recipients, still_wanted
+from profiles.recipients import InvoiceRecipient, mailed_on_each, still_wanted_each
 from profiles.services.recipients import link_of
 
 # Mail servers refuse more; the mail then carries a link as if attaching were switched off.
@@ -46,35 +47,51 @@ _WORST_FIRST = (
 )
 
 
-@transaction.atomic
 def address_dispatch(dispatch: Dispatch, *, on: date) -> None:
     """Turn a dispatch into a delivery and a queued mail per recipient, once; or into none where the profile
-    does not want invoices by mail. Its PDF has to be there."""
-    invoice = dispatch.invoice
-    if not invoice.profile.sends_invoices:
-        move(dispatch, DispatchStatus.SKIPPED)
-        return
-    # Moving it first locks the row: whoever comes second is refused and writes nothing.
-    move(dispatch, DispatchStatus.EXPANDED, expanded_at=timezone.now())
-    deliveries = []
-    for recipient in mailed_recipients(invoice.profile, on=on):
-        # An extra address has no other way to the document.
-        attachments = _attachments(invoice, always=recipient.extra is not None)
-        message = queue_message(
-            to=recipient.email,
-            template="invoice_issued",
-            mail_class=MailClass.INVOICE_ISSUED,
-            language=recipient.language,
-            context=_context(invoice, recipient, attached=bool(attachments)),
-            attachments=attachments,
-            reference=f"invoice:{invoice.code}",
-        )
-        deliveries.append(
-            Delivery(
-                invoice=invoice, email=recipient.email, user=recipient.user, reason=recipient.reason, message=message
-            )
-        )
+    does not want invoices by mail. Its PDF has to be there. Refuses `moved_meanwhile` when somebody else did."""
+    if not address_dispatches([dispatch], on=on):
+        raise Refused(_("Somebody else changed this a moment ago. Look again and retry."), "moved_meanwhile")
+
+
+@transaction.atomic
+def address_dispatches(dispatches: Sequence[Dispatch], *, on: date) -> list[Dispatch]:
+    """`address_dispatch` of many, all or none, in a few statements. Returns those that nobody else had moved."""
+    profiles = {dispatch.invoice.profile_id: dispatch.invoice.profile for dispatch in dispatches}
+    skipped = [dispatch for dispatch in dispatches if not dispatch.invoice.profile.sends_invoices]
+    mailed = [dispatch for dispatch in dispatches if dispatch.invoice.profile.sends_invoices]
+    # Moving them first locks the rows: whoever comes second moves none and writes nothing.
+    moved = move_all(skipped, DispatchStatus.SKIPPED)
+    addressed = move_all(mailed, DispatchStatus.EXPANDED, expanded_at=timezone.now())
+    recipients = mailed_on_each(profiles.values(), on=on)
+    documents = Document.objects.filter(invoice__in=[dispatch.invoice_id for dispatch in addressed])
+    pdfs = {document.invoice_id: document for document in documents.filter(kind=DocumentKind.PDF)}
+    deliveries = [
+        _delivery(dispatch.invoice, recipient, pdfs[dispatch.invoice_id])
+        for dispatch in addressed
+        for recipient in recipients[dispatch.invoice.profile_id]
+    ]
+    Message.objects.bulk_create([delivery.message for delivery in deliveries])
     Delivery.objects.bulk_create(deliveries)
+    return moved + addressed
+
+
+def _delivery(invoice: Invoice, recipient: InvoiceRecipient, pdf: Document) -> Delivery:
+    """The delivery with its message, neither of them written yet."""
+    # An extra address has no other way to the document.
+    attachments = _attachments(invoice, pdf, always=recipient.extra is not None)
+    message = new_message(
+        to=recipient.email,
+        template="invoice_issued",
+        mail_class=MailClass.INVOICE_ISSUED,
+        language=recipient.language,
+        context=_context(invoice, recipient, attached=bool(attachments)),
+        attachments=attachments,
+        reference=f"invoice:{invoice.code}",
+    )
+    return Delivery(
+        invoice=invoice, email=recipient.email, user=recipient.user, reason=recipient.reason, message=message
+    )
 
 
 def resend_delivery(delivery: Delivery, *, by: Any) -> None:
@@ -118,14 +135,38 @@ def verdict_on_delivery(delivery: Delivery) -> Verdict:
 
     Raises Damaged when the attached PDF is not the one that was made; the mail then waits (F39).
     """
-    profile = delivery.invoice.profile
-    if not profile.sends_invoices:
-        return Verdict.SUPPRESS
-    if not still_wanted(profile, email=delivery.email, user_id=delivery.user_id):
-        return Verdict.WITHDRAW
-    if delivery.message.attachments:
-        read_document(delivery.invoice.documents.only("file", "sha256").get(kind=DocumentKind.PDF))
-    return Verdict.SEND
+    verdict = verdicts_on_deliveries([delivery]).get(delivery.pk)
+    if verdict is None:
+        raise Damaged(str(delivery.invoice))
+    return verdict
+
+
+def verdicts_on_deliveries(deliveries: Sequence[Delivery]) -> dict[int, Verdict]:
+    """`verdict_on_delivery` of many in a few statements, by primary key, without those whose PDF is damaged."""
+    places = [(delivery.invoice.profile, delivery.email, delivery.user_id) for delivery in deliveries]
+    found: dict[int, Verdict] = {}
+    going = []
+    for delivery, is_wanted in zip(deliveries, still_wanted_each(places), strict=True):
+        if not delivery.invoice.profile.sends_invoices:
+            found[delivery.pk] = Verdict.SUPPRESS
+        elif not is_wanted:
+            found[delivery.pk] = Verdict.WITHDRAW
+        else:
+            going.append(delivery)
+    damaged = _damaged_pdfs([delivery for delivery in going if delivery.message.attachments])
+    return found | {delivery.pk: Verdict.SEND for delivery in going if delivery.invoice_id not in damaged}
+
+
+def _damaged_pdfs(deliveries: Sequence[Delivery]) -> set[int]:
+    """The invoices of these deliveries whose PDF is not the one that was made; each is read once."""
+    documents = Document.objects.filter(invoice__in={delivery.invoice_id for delivery in deliveries})
+    damaged = set()
+    for document in documents.filter(kind=DocumentKind.PDF).only("file", "sha256", "invoice_id", "kind"):
+        try:
+            read_document(document)
+        except Damaged:
+            damaged.add(document.invoice_id)
+    return damaged
 
 
 def deliveries_of(invoice: Invoice) -> list[Delivery]:
@@ -171,13 +212,12 @@ def report_bounce(delivery: Delivery) -> None:
     )
 
 
-def _attachments(invoice: Invoice, *, always: bool) -> list[Attachment]:
+def _attachments(invoice: Invoice, pdf: Document, *, always: bool) -> list[Attachment]:
     if not (always or invoice.profile.attaches_pdf):
         return []
-    document: Document = invoice.documents.get(kind=DocumentKind.PDF)
-    if (document.size_bytes or 0) > ATTACHED_BYTES:
+    if (pdf.size_bytes or 0) > ATTACHED_BYTES:
         return []
-    return [Attachment(document.file, file_name(invoice), "application/pdf")]
+    return [Attachment(pdf.file, file_name(invoice), "application/pdf")]
 
 
 def _context(invoice: Invoice, recipient: InvoiceRecipient, *, attached: bool) -> dict[str, Any]:

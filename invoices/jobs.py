@@ -1,11 +1,12 @@
 """Work on invoices in the background: their documents, and the mails that carry them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.utils import timezone
 
 from core.jobs import Boundary, clock, job, stopping
-from core.messages import MailClass, Verdict, recheck
+from core.messages import MailClass, Verdict, recheck, recheck_many
 from core.models import Message
 from invoices import deliveries
 from invoices.documents import archive
@@ -33,12 +34,20 @@ def make_documents(row_ids: list[int]) -> None:
 @job(due=lambda now: deliveries.dispatches_due(), batch=100, tries=TRIES_OF_A_DAY)
 def address_dispatches(row_ids: list[int]) -> None:
     """Turn invoices whose PDF is there into one queued mail per recipient. A bad one does not stop the others."""
-    failures: list[Exception] = []
     rows = Dispatch.objects.filter(pk__in=row_ids, status=DispatchStatus.PENDING).order_by("pk")
-    for dispatch in rows.select_related("invoice__profile__account"):
+    dispatches = list(rows.select_related("invoice__profile__account"))
+    today = timezone.localdate()
+    together: list[Exception] = []
+    with Boundary(together.append):
+        deliveries.address_dispatches(dispatches, on=today)
+    if not together:
+        return
+    # One of them is bad: each by itself, so that it alone stays behind.
+    failures: list[Exception] = []
+    for dispatch in Dispatch.objects.filter(pk__in=row_ids, status=DispatchStatus.PENDING).order_by("pk"):
         if not stopping():
             with Boundary(failures.append):
-                deliveries.address_dispatch(dispatch, on=timezone.localdate())
+                deliveries.address_dispatch(dispatch, on=today)
     for failure in failures:
         raise failure
 
@@ -53,9 +62,24 @@ def report_bounces(slot: datetime) -> None:
 @recheck(MailClass.INVOICE_ISSUED)
 def still_wanted(message: Message) -> Verdict:
     """Whether an invoice may still go to this recipient, looked at just before it is sent."""
-    rows = Delivery.objects.select_related("invoice__profile").only(
-        "email", "user", "invoice__code", "invoice__profile__account", "invoice__profile__sends_invoices"
-    )
-    delivery = rows.get(message=message)
-    delivery.message = message
+    [delivery] = _deliveries_of([message])
     return deliveries.verdict_on_delivery(delivery)
+
+
+@recheck_many(MailClass.INVOICE_ISSUED)
+def all_still_wanted(messages: Sequence[Message]) -> dict[int, Verdict]:
+    """`still_wanted` of a handful; left out are those whose PDF is damaged."""
+    found = _deliveries_of(messages)
+    concerned = {delivery.pk: delivery.message_id for delivery in found}
+    return {concerned[pk]: verdict for pk, verdict in deliveries.verdicts_on_deliveries(found).items()}
+
+
+def _deliveries_of(messages: Sequence[Message]) -> list[Delivery]:
+    by_id = {message.pk: message for message in messages}
+    rows = Delivery.objects.select_related("invoice__profile").only(
+        "email", "user", "message", "invoice__code", "invoice__profile__account", "invoice__profile__sends_invoices"
+    )
+    found = list(rows.filter(message__in=by_id))
+    for delivery in found:
+        delivery.message = by_id[delivery.message_id]
+    return found

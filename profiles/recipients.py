@@ -1,15 +1,16 @@
 """Who gets the invoices of a profile by mail, and why: the one list that the pages show and the mail job follows
 (P10, S4-2, S4-2b, §3.9)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from core.policy import PROFILE_ROLES, Action, Role, holders
+from core.policy import PROFILE_ROLES, Action, Role, holders_of_each
 from profiles.models import BillingProfile, ExtraRecipient, InvoiceMute
 from profiles.people import PersonHere, people_on
 
@@ -56,34 +57,63 @@ def recipients_on(profile: BillingProfile, *, on: date) -> list[InvoiceRecipient
 
     One per address: who is reached by a role needs no extra address, and the highest role counts.
     """
-    muted = set(InvoiceMute.objects.filter(profile=profile).values_list("user_id", flat=True))
+    return recipients_on_each([profile], on=on)[profile.pk]
+
+
+def recipients_on_each(profiles: Iterable[BillingProfile], *, on: date) -> dict[int, list[InvoiceRecipient]]:
+    """`recipients_on` of many profiles, by primary key; as many statements as for one."""
+    profiles = list(profiles)
+    held = holders_of_each(Action.INVOICE_RECEIVE, profiles, on)
+    muted = set(InvoiceMute.objects.filter(profile__in=held).values_list("profile_id", "user_id"))
+    added: dict[int, list[ExtraRecipient]] = {profile.pk: [] for profile in profiles}
+    rows = ExtraRecipient.objects.filter(profile__in=held).select_related("added_by").order_by(Lower("email"))
+    for extra in rows:
+        added[extra.profile_id].append(extra)
+    return {pk: _recipients(held[pk], {user for profile, user in muted if profile == pk}, added[pk]) for pk in held}
+
+
+def _recipients(held: list[Any], muted: set[int], extras: list[ExtraRecipient]) -> list[InvoiceRecipient]:
     found: dict[str, InvoiceRecipient] = {}
-    for held in sorted(holders(Action.INVOICE_RECEIVE, profile, on), key=_rank):
+    for each in sorted(held, key=_rank):
         person = InvoiceRecipient(
-            held.user.billing_email, user=held.user, role=Role(held.role), is_muted=held.user_id in muted
+            each.user.billing_email, user=each.user, role=Role(each.role), is_muted=each.user_id in muted
         )
         found.setdefault(person.email.lower(), person)
     people = sorted(found.values(), key=lambda each: (each.name.lower(), each.email))
-    extras = [
-        InvoiceRecipient(extra.email, extra=extra)
-        for extra in ExtraRecipient.objects.filter(profile=profile).select_related("added_by").order_by(Lower("email"))
-        if extra.email.lower() not in found
-    ]
-    return people + extras
+    added = [InvoiceRecipient(extra.email, extra=extra) for extra in extras if extra.email.lower() not in found]
+    return people + added
 
 
 def mailed_recipients(profile: BillingProfile, *, on: date) -> list[InvoiceRecipient]:
     """Those who are sent each invoice, once the profile wants invoices by mail."""
-    return [recipient for recipient in recipients_on(profile, on=on) if recipient.gets_mail]
+    return mailed_on_each([profile], on=on)[profile.pk]
+
+
+def mailed_on_each(profiles: Iterable[BillingProfile], *, on: date) -> dict[int, list[InvoiceRecipient]]:
+    """`mailed_recipients` of many profiles, by primary key."""
+    reached = recipients_on_each(profiles, on=on)
+    return {pk: [recipient for recipient in rows if recipient.gets_mail] for pk, rows in reached.items()}
 
 
 def still_wanted(profile: BillingProfile, *, email: str, user_id: int | None) -> bool:
     """Whether an invoice may still go there: the right, the mute or the address may have changed meanwhile (I23)."""
-    if user_id is None:
-        return ExtraRecipient.objects.filter(profile=profile, email__iexact=email, confirmed_at__isnull=False).exists()
-    if not any(holders(Action.INVOICE_RECEIVE, profile, user=user_id)):
-        return False
-    return not InvoiceMute.objects.filter(profile=profile, user=user_id).exists()
+    return still_wanted_each([(profile, email, user_id)])[0]
+
+
+def still_wanted_each(places: Sequence[tuple[BillingProfile, str, int | None]]) -> list[bool]:
+    """`still_wanted` for each profile, address and person, in their order; as many statements as for one."""
+    profiles = {profile.pk: profile for profile, _email, _user in places}
+    held = holders_of_each(Action.INVOICE_RECEIVE, profiles.values())
+    people = {pk: {row.user_id for row in rows} for pk, rows in held.items()}
+    muted = set(InvoiceMute.objects.filter(profile__in=profiles).values_list("profile_id", "user_id"))
+    confirmed = ExtraRecipient.objects.filter(profile__in=profiles, confirmed_at__isnull=False)
+    extras = set(confirmed.values_list("profile_id", Lower("email")))
+    return [
+        (profile.pk, email.lower()) in extras
+        if user_id is None
+        else user_id in people[profile.pk] and (profile.pk, user_id) not in muted
+        for profile, email, user_id in places
+    ]
 
 
 def not_mailed(
