@@ -24,6 +24,7 @@ from accounts.models import (
     Organisation,
     OrganisationMember,
     OrganisationRole,
+    ProofKind,
     Seller,
     User,
 )
@@ -36,11 +37,14 @@ from accounts.services import (
     request_name_change,
     update_organisation,
 )
+from accounts.services.contact import ask_for_proof, give_code
+from accounts.services.people import invite_member, save_person
 from billing_portal.demo.catalogue import PRODUCTS, SELLER
 from billing_portal.demo.people import ALFA, BETA, PASSWORD, PEOPLE, Person
 from billing_portal.demo.usage import usage_file
 from core.history import acting
 from core.jobs import run_due
+from core.models import Message
 from core.periods import Month, months_between
 from core.policy import Role
 from invoices.models import Invoice
@@ -97,6 +101,9 @@ def make_world(say: Say) -> None:
         say("Alfa Logistiek and Beta Bouw")
         _alfa(world)
         _beta(world)
+        run_due()
+        _recovery(world)
+        _kept_people(world)
         run_due()
     for month in months_between(world.first_month, world.last_month):
         say(f"Billing {month}")
@@ -194,6 +201,30 @@ def _beta(world: World) -> None:
     )
     profile = _buy(world, projects, "support-standard", 1, "inge@beta.example")
     _card(world, profile, GOOD, Month.of(world.today).plus(18), "inge@beta.example")
+
+
+def _recovery(world: World) -> None:
+    """Marieke can replace a lost password: alternate e-mail and phone, proved by the codes that were sent there."""
+    marieke = world.people["marieke@alfa.example"]
+    for kind, value in ((ProofKind.ALTERNATE_EMAIL, "marieke@thuis.example"), (ProofKind.PHONE, "+31612345678")):
+        ask_for_proof(marieke, kind, value)
+        sent = Message.objects.filter(template="proof_code").latest("pk")
+        give_code(marieke, kind, sent.secret_context["code"])
+
+
+def _kept_people(world: World) -> None:
+    """What Bas keeps of the people of Beta Bouw, and somebody he has invited."""
+    bas = world.people["bas@beta.example"]
+    organisation = Organisation.objects.get(name=BETA)
+    for email, values in (
+        ("inge@beta.example", {"job_title": "Directeur", "department": "Directie", "business_phone": "+31314661234"}),
+        ("eva@beta.example", {"job_title": "Controller", "department": "Financiën", "employee_id": "B-014"}),
+        ("niemand@beta.example", {"job_title": "Werkvoorbereider", "department": "Uitvoering", "city": "Doetinchem"}),
+    ):
+        save_person(world.people[email], values, version=1, by=bas, organisation=organisation)
+    invite_member(
+        organisation, email="jan@beta.example", name="Jan te Brake", language="nl", job_title="Uitvoerder", by=bas
+    )
 
 
 def _customer(
