@@ -7,9 +7,11 @@ service, and no kept row is deleted (I36). There is one way to sign in, also for
 from functools import wraps
 from typing import Any
 
-import allauth.account.admin  # noqa: F401 registers what is taken back below
+import allauth.account.admin
+import allauth.mfa.admin  # noqa: F401 registers what is taken back below
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -39,6 +41,7 @@ from accounts.models import (
 from accounts.notice_admin import ServiceNoticeAdmin  # noqa: F401 a page of its own
 from accounts.services.invitations import is_customer_staff
 from accounts.services.passwords import vouch_for
+from accounts.services.sessions import remove_factors
 from accounts.states import NameChangeStatus
 from accounts.validators import registration_label
 from core.admin import ReadOnly, ReadOnlyInline
@@ -50,6 +53,8 @@ from core.policy import read_roles, walled
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 # allauth keeps a list of further addresses that this portal does not use.
 admin.site.unregister(EmailAddress)
+# Second factors are removed by a service, which tells the person.
+admin.site.unregister(Authenticator)
 admin.site.site_header = gettext_lazy("Vendor administration")
 admin.site.site_title = gettext_lazy("Vendor administration")
 admin.site.index_title = gettext_lazy("Customers and documents")
@@ -142,7 +147,7 @@ class UserAdmin(ReadOnly, admin.ModelAdmin):
     )
     fields = (*readonly_fields, "is_staff", "is_superuser", "groups")
 
-    actions = ("send_password_link",)
+    actions = ("send_password_link", "remove_factors")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_active and request.user.is_superuser)
@@ -163,6 +168,19 @@ class UserAdmin(ReadOnly, admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         with acting(request.user, "person.staff_changed"):
             super().save_model(request, obj, form, change)
+
+    @admin.action(
+        description=gettext_lazy("Remove the second factors (after checking who it is)"), permissions=["change"]
+    )
+    def remove_factors(self, request: HttpRequest, rows: QuerySet[User]) -> None:
+        """For somebody who lost app, passkey and recovery codes; every session ends, and the person is told."""
+        for person in rows[:10]:
+            try:
+                remove_factors(person, by=request.user)  # type: ignore[arg-type]
+            except (Refused, PermissionDenied) as refusal:
+                messages.error(request, f"{person}: {refusal}")
+            else:
+                messages.success(request, _("%(person)s adds a new one at the next sign-in.") % {"person": person})
 
 
 @admin.register(Organisation)

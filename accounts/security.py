@@ -11,6 +11,7 @@ SECURITY_EVENTS = {
     "password_vouched": _("An administrator had a link for a new password sent to you."),
     "deactivated": _("You were deactivated, so you can no longer sign in."),
     "reactivated": _("You were activated again, so you can sign in."),
+    "factors_removed": _("The vendor removed the second factors of your sign-in, on request."),
     "totp_activated": _("An authenticator app was added to your sign-in."),
     "totp_deactivated": _("The authenticator app was removed from your sign-in."),
     "webauthn_added": _("A passkey was added to your sign-in."),

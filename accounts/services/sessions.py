@@ -4,10 +4,18 @@ import re
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.mfa.models import Authenticator
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from accounts.models import User
+from accounts.services.contact import tell_security_changed
+from core.errors import Refused
+from core.history import acting
 from core.models import Session
 from core.sessions import ADDRESS, BROWSER
 
@@ -51,3 +59,17 @@ def end_session(person: Any, signed_in_at: str) -> bool:
     moments = {str(row.signed_in_at.timestamp()): row for row in sessions_of(person) if row.signed_in_at}
     row = moments.get(signed_in_at)
     return bool(row and row.delete()[0])
+
+
+def remove_factors(person: User, *, by: User) -> None:
+    """Take every second factor away from somebody who lost them all, by staff who checked who it is (P18). Sessions
+    end, every address of the person is told, and who needs a factor adds one at the next sign-in. Refuses
+    `no_factor`, and oneself."""
+    if by.pk == person.pk or not (by.is_active and by.is_staff and by.has_perm("accounts.change_user")):
+        raise PermissionDenied("another one of the vendor's staff does that")
+    with transaction.atomic(), acting(by, "person.factors_removed"):
+        removed = Authenticator.objects.filter(user=person).delete()[0]
+        if not removed:
+            raise Refused(_("%(person)s has no second factor.") % {"person": person}, "no_factor")
+        end_sessions(person)
+        tell_security_changed(person, "factors_removed", new=str(by))

@@ -1,15 +1,18 @@
 """Second factors: who needs one, what stands before every page until then, and no way around."""
 
+import re
 import time
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from django.core.exceptions import PermissionDenied
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
+from accounts.services.sessions import remove_factors
 from accounts.tests.factories import (
     PASSWORD,
     AccountRoleFactory,
@@ -17,6 +20,7 @@ from accounts.tests.factories import (
     OrganisationRoleFactory,
     UserFactory,
 )
+from core.errors import Refused
 from core.models import Message, Session
 from core.policy import Role
 from core.step_up import BY_CARD
@@ -230,6 +234,44 @@ def test_in_a_demo_a_card_is_enough(client, owner):
     session.save()
 
     assert is_in(client)
+
+
+def test_P18_staff_remove_the_factors_of_somebody_who_lost_them_and_everybody_is_told(client, owner, secret):
+    theirs, staff = Client(), UserFactory(staff=True)
+    sign_in(theirs, owner)
+    theirs.post(FACTOR, {"code": code_of(secret)})
+    client.force_login(staff)
+    session = client.session
+    session[BY_CARD] = True
+    session.save()
+
+    client.post("/staff/accounts/user/", {"action": "remove_factors", "_selected_action": [owner.pk]})
+
+    assert not Authenticator.objects.exists()
+    assert not is_in(theirs)
+    assert Message.objects.filter(template="security_changed", context__what="factors_removed").exists()
+    sign_in(theirs, owner)
+    assert theirs.get("/help/").url == NEEDED
+    for by in (staff, owner):
+        with pytest.raises((PermissionDenied, Refused)):
+            remove_factors(staff, by=by)
+
+
+def test_ASVS_6_3_4_the_ways_in_are_these(settings):
+    """Whoever adds another looks here first: each of these is for somebody new, or for a demo."""
+    ways = {
+        str(file.relative_to(settings.BASE_DIR))
+        for app in ("core", "accounts", "profiles", "billing_portal")
+        for file in (settings.BASE_DIR / app).rglob("*.py")
+        if "tests" not in file.parts and re.search(r"(?<![.\w])login\(", file.read_text())
+    }
+
+    assert ways == {
+        "accounts/adapter.py",  # allauth, after every stage of signing in
+        "accounts/views.py",  # takes an invitation as a new person, who has no factor yet
+        "accounts/people_views.py",  # the same for an organisation
+        "billing_portal/demo/views.py",
+    }
 
 
 # --- Sessions -------------------------------------------------------------------------------------
