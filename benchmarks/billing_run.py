@@ -121,8 +121,9 @@ INSERT INTO accounts_seller (id, legal_name, line1, line2, postal_code, city, co
     iban, bic, email, phone, logo, time_zone, number_prefix, payment_term_days, updated_at)
 VALUES (1, 'Vendor Cloud B.V.', 'Stationsplein 45', '', '3013 AK', 'Rotterdam', 'NL', 'NL000099998B57', '24381907',
     'NL91ABNA0417164300', 'ABNANL2A', 'billing@vendor.example', '', '', 'Europe/Amsterdam', 'G', 30, now());
-INSERT INTO accounts_organisation (id, code, name, preferred_language, created_at)
-SELECT n, 'org' || n, 'Organisation ' || n, CASE n %% 2 WHEN 0 THEN 'nl' ELSE 'en' END, now()
+INSERT INTO accounts_organisation (id, code, name, preferred_language, phone, technical_contact_name,
+    technical_contact_email, technical_contact_phone, version, created_at)
+SELECT n, 'org' || n, 'Organisation ' || n, CASE n %% 2 WHEN 0 THEN 'nl' ELSE 'en' END, '', '', '', '', 1, now()
 FROM generate_series(1, 100) n;
 INSERT INTO accounts_address (id, kind, company_name, contact_name, email, phone, line1, line2, line3, district, city,
     region, postal_code, country, is_complete, version, updated_at)
@@ -135,6 +136,10 @@ INSERT INTO accounts_billingaccount (id, code, organisation_id, name, agreement,
 SELECT n, 'account' || n, n %% 100 + 1, 'Account ' || n, 'customer_agreement', 'active', a.country, 'EUR', a.id,
     CASE a.country WHEN 'DE' THEN 'DE136695976' WHEN 'NL' THEN 'NL000099998B57' ELSE '' END, '', now()
 FROM generate_series(1, %(profiles)s) n JOIN accounts_address a ON a.id = n * 2 - 1;
+INSERT INTO accounts_vatcheck (account_id, number, status, verified_at, next_check_at, failures, holder, consultation,
+    trouble)
+SELECT id, vat_id, 'verified', %(first)s::date + 3650, now() + interval '30 days', 0, '', '', ''
+FROM accounts_billingaccount WHERE vat_id <> '';
 INSERT INTO profiles_billingprofile (id, code, account_id, kind, name, currency, status, bill_to_id, po_number,
     sends_invoices, attaches_pdf, invoice_day, payment_term_days, time_zone, version, created_at)
 SELECT n, 'profile' || n, n, 'standard', 'Department ' || n, 'EUR', 'active', n * 2, 'PO-' || n, true, true, 5, 30,

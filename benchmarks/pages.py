@@ -144,8 +144,9 @@ def late_key(invoice: Invoice) -> str:
 
 _SEED = """
 WITH organisation AS (
-    INSERT INTO accounts_organisation (code, name, preferred_language, created_at)
-    VALUES ('benchorganisation', 'Bench', 'en', now()) RETURNING id),
+    INSERT INTO accounts_organisation (code, name, preferred_language, phone, technical_contact_name,
+                                       technical_contact_email, technical_contact_phone, version, created_at)
+    VALUES ('benchorganisation', 'Bench', 'en', '', '', '', '', 1, now()) RETURNING id),
 person AS (
     INSERT INTO accounts_user (password, is_superuser, email, name, language, color_mode, contact_email, is_active,
                                is_staff, date_joined)

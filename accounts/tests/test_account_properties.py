@@ -113,3 +113,19 @@ def test_in_dutch(account):
     assert "Adres van afnemer" in text
     assert "KvK-nummer" in text
     assert "Nederland" in text
+
+
+def test_P15_the_page_says_how_to_move_to_another_country(account):
+    text = page(account, owner_of(account)).content.decode()
+
+    assert "Country and currency of a billing account never change" in text
+    assert reverse("support_request_new", args=[account.code]) in text
+
+
+def test_P7_the_panel_of_addresses_says_what_to_do_about_an_issued_invoice(account):
+    client = Client()
+    client.force_login(owner_of(account))
+
+    text = client.get(reverse("account_addresses", args=[account.code])).content.decode()
+
+    assert reverse("support_request_new", args=[account.code]) + "?category=charge" in text

@@ -1,8 +1,10 @@
 """Addresses that change on a day to come: looked at, planned, withdrawn, brought into force (S0-8, S0-8a)."""
 
+import threading
 from datetime import date, timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -289,3 +291,45 @@ def test_the_service_refuses_a_day_that_is_not_to_come(account, owner):
             planned(account, owner, day)
         assert refusal.value.code == "day_over"
     assert timezone.localdate() == TODAY
+
+
+# --- At once --------------------------------------------------------------------------------------
+
+
+def at_once(*calls):
+    """What each call gave or raised, all of them started together on connections of their own."""
+    start, outcomes = threading.Barrier(len(calls)), []
+
+    def run(call):
+        try:
+            start.wait()
+            outcomes.append(call())
+        except Refused as refusal:
+            outcomes.append(refusal.code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[call]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_plan_at_once_one_does(account, owner):
+    outcomes = at_once(*[lambda: planned(account, owner)] * 4)
+
+    assert outcomes.count("change_planned") == 3
+    assert PlannedChange.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_comes_into_force_once_whoever_runs_the_job(account, owner):
+    change = planned(account, owner)
+
+    outcomes = at_once(*[lambda: apply_planned_change(change)] * 4)
+
+    assert sorted(outcomes) == [False, False, False, True]
+    assert stored(account.sold_to).version == 2
