@@ -54,11 +54,14 @@ from payments.gateways.sandbox import api as sandbox
 from payments.models import PaymentMethod
 from payments.services.cards import finish_card_setup, start_card_setup
 from payments.services.pay import pay_invoices
-from profiles.models import BillingProfile
-from profiles.services.profiles import create_profile, set_email_preference
+from profiles.models import BillingProfile, InvoiceSection
+from profiles.services.profiles import create_profile, set_email_preference, set_policies
+from profiles.services.recipients import add_recipient, confirm_recipient, link_of, mute_invoices
 from profiles.services.roles import assign_profile_role
 from subscriptions.models import Price, Product, Subscription, Term
+from subscriptions.sections import add_section, move_to_section
 from subscriptions.services.purchasing import purchase_product
+from support.services import answer_request, open_request
 
 INVOICE_DAY, PAYING_DAY = 5, 18
 # Numbers of the sandbox: one that is always good, one whose bank says that there is too little money.
@@ -110,6 +113,7 @@ def make_world(say: Say) -> None:
         _bill(world, month)
     say("What waits")
     _waiting(world)
+    _questions(world)
     run_due()
 
 
@@ -164,6 +168,7 @@ def _alfa(world: World) -> None:
         ("Operations NL", "fatima@alfa.example", Role.PROFILE_READER),
     ):
         assign_profile_role(world.profiles[profile_name], user=world.people[email], role=role, by=marieke)
+    _recipients_and_sections(world)
     this_month = Month.of(world.today)
     _card(world, world.profiles["Operations NL"], GOOD, this_month.plus(30), "sanne@alfa.example")
     _card(world, world.profiles["Warehouse Rotterdam"], GOOD, this_month, "daan@alfa.example")
@@ -179,6 +184,55 @@ def _alfa(world: World) -> None:
     ):
         _buy(world, account, code, quantity, "sanne@alfa.example", world.profiles[profile_name])
     _meter(account, world.profiles["Operations NL"])
+    _group(world)
+
+
+def _recipients_and_sections(world: World) -> None:
+    """The bookkeeper gets the invoices of the operations, and has said yes; somebody of theirs has not yet."""
+    profile, marieke = world.profiles["Operations NL"], world.people["marieke@alfa.example"]
+    extra = add_recipient(profile, email="facturen@boekhouder.example", language="nl", by=marieke)
+    confirm_recipient(link_of(extra).split("/")[2])
+    add_recipient(profile, email="archief@boekhouder.example", language="nl", by=marieke)
+    mute_invoices(profile, muted=True, by=world.people["fatima@alfa.example"])
+    set_policies(world.profiles["IT & Data"], marketplace_policy="free", allows_reservations=False, by=marieke)
+    for name in ("Magazijn", "Kantoor"):
+        add_section(profile, name=name, by=marieke)
+
+
+def _group(world: World) -> None:
+    """What the operations bought, under the sections of their invoice."""
+    profile, marieke = world.profiles["Operations NL"], world.people["marieke@alfa.example"]
+    sections = {section.name: section for section in InvoiceSection.objects.filter(profile=profile)}
+    for subscription in Subscription.objects.filter(profile=profile, product__isnull=False).order_by("pk"):
+        name = "Kantoor" if subscription.product and "support" in subscription.product.code else "Magazijn"
+        move_to_section(subscription, section=sections[name], by=marieke)
+
+
+def _questions(world: World) -> None:
+    """A question about the latest invoice that was answered, and one about a profile that waits."""
+    invoice = Invoice.objects.filter(profile=world.profiles["Operations NL"]).order_by("-pk").first()
+    if invoice is None:
+        return
+    tom, noor = world.people["tom@alfa.example"], world.people["noor@alfa.example"]
+    asked = open_request(
+        invoice.account,
+        category="charge",
+        subject=f"Verbruik op factuur {invoice.number}",
+        text="Het verbruik is hoger dan vorige maand. Waar komt dat door?",
+        invoice=invoice,
+        by=tom,
+    )
+    staff = world.people["finance@vendor.example"]
+    text = "Op twee dagen is meer gerekend dan anders. De bijlage bij de factuur noemt ze per dag."
+    answer_request(asked, text=text, closes=False, by=staff)
+    open_request(
+        invoice.account,
+        category="profile",
+        subject="Betalingstermijn",
+        text="Kan de termijn van dit profiel naar 45 dagen?",
+        profile=world.profiles["IT & Data"],
+        by=noor,
+    )
 
 
 def _beta(world: World) -> None:

@@ -142,8 +142,8 @@ class Somebody:
 
 
 EVERYTHING = [
-    *("Home", "Overview", "Access control (IAM)", "Invoices", "Payments", "Payment methods", "Billing profiles"),
-    *("Subscriptions", "Properties", "Help + support"),
+    *("Home", "Overview", "Access control (IAM)", "Activity", "Invoices", "Payments", "Payment methods", "Billing profiles"),
+    *("Subscriptions", "Properties", "Support requests", "Help + support"),
 ]
 
 
@@ -152,10 +152,10 @@ EVERYTHING = [
     ("book", "left_out"),
     [
         (RoleBook(accounts={1: {Role.ACCOUNT_OWNER}}), set()),
-        (RoleBook(accounts={1: {Role.ACCOUNT_READER}}), set()),
+        (RoleBook(accounts={1: {Role.ACCOUNT_READER}}), {"Activity"}),
         (
             RoleBook(profiles={7: {Role.INVOICE_MANAGER}}, account_of_profile={7: 1}),
-            {"Access control (IAM)", "Properties"},
+            {"Access control (IAM)", "Activity", "Properties"},
         ),
     ],
     ids=["owner", "reader", "invoice manager"],

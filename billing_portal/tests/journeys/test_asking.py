@@ -60,7 +60,7 @@ def test_P10_S4_2b_an_extra_address_is_added_confirmed_by_its_holder_and_erased(
 
     # What happened is told to the owner, without the address that is gone.
     owner.opens(f"/billing-profiles/{profile.code}/activity/")
-    owner.sees("Extra recipient")
+    owner.sees("Removed")
     owner.does_not_see("books@bureau.example")
     owner.looks()
 
