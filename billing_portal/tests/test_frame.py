@@ -142,7 +142,16 @@ class Somebody:
 
 
 EVERYTHING = [
-    *("Home", "Overview", "Access control (IAM)", "Activity", "Invoices", "Payments", "Payment methods", "Billing profiles"),
+    *(
+        "Home",
+        "Overview",
+        "Access control (IAM)",
+        "Activity",
+        "Invoices",
+        "Payments",
+        "Payment methods",
+        "Billing profiles",
+    ),
     *("Subscriptions", "Properties", "Support requests", "Help + support"),
 ]
 
