@@ -148,9 +148,9 @@ WITH organisation AS (
                                        technical_contact_email, technical_contact_phone, version, created_at)
     VALUES ('benchorganisation', 'Bench', 'en', '', '', '', '', 1, now()) RETURNING id),
 person AS (
-    INSERT INTO accounts_user (password, is_superuser, email, name, language, color_mode, contact_email, is_active,
-                               is_staff, date_joined)
-    VALUES ('!', false, 'bench@alfa.example', 'Bench', 'en', 'auto', '', true, false, now()) RETURNING id),
+    INSERT INTO accounts_user (password, is_superuser, email, name, language, color_mode, contact_email,
+                               alternate_email, phone, is_active, is_staff, date_joined)
+    VALUES ('!', false, 'bench@alfa.example', 'Bench', 'en', 'auto', '', '', '', true, false, now()) RETURNING id),
 address AS (
     INSERT INTO accounts_address (kind, company_name, contact_name, email, phone, line1, line2, line3, district, city,
                                   region, postal_code, country, is_complete, version, updated_at)

@@ -52,6 +52,7 @@ def read_window(request: HttpRequest, fetch: Fetch, order: Sequence[str], size: 
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     backwards = bool(before and not after)
     key = _decode(before if backwards else after, len(order))
+    backwards = backwards and key is not None
     direction = [_flip(name) for name in order] if backwards else list(order)
     try:
         found = fetch(direction, key, size)

@@ -3,23 +3,36 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
+from django.db.models import Case, Count, Exists, F, Min, OuterRef, Q, QuerySet, Sum, Value, When
+from django.db.models.functions import Coalesce, NullIf
+from django.http import HttpRequest
+
+from core.lists import read_page
 from core.money import Money
 from invoices.models import Invoice, InvoiceLine
+
+LINES_SHOWN = 50
 
 
 @dataclass(frozen=True)
 class Section:
-    """The lines under one heading, and what they come to without VAT."""
+    """Lines under one heading, and what all that stand under it come to without VAT.
+
+    `is_alone`: no other line stands under it, also not on another page; `is_continued`: some stand on a page before.
+    """
 
     name: str
     lines: list[InvoiceLine]
     net: Money
+    is_alone: bool
+    is_continued: bool = False
 
     @property
     def has_heading(self) -> bool:
         """Not where a single line already says what the heading would."""
-        return bool(self.name) and not (len(self.lines) == 1 and self.lines[0].description == self.name)
+        return bool(self.name) and not (self.is_alone and self.lines[0].description == self.name)
 
 
 def grouped_lines(invoice: Invoice) -> list[Section]:
@@ -37,5 +50,52 @@ def sections_of(invoice: Invoice, lines: Iterable[InvoiceLine]) -> list[Section]
         listed = list(group)
         for line in listed:
             line.invoice = invoice
-        sections.append(Section(name, listed, Money.total((line.net for line in listed), invoice.currency)))
+        net = Money.total((line.net for line in listed), invoice.currency)
+        sections.append(Section(name, listed, net, is_alone=len(listed) == 1))
     return sorted(sections, key=lambda section: section.has_heading)
+
+
+@dataclass(frozen=True)
+class LinesPage:
+    """Some of the lines, in the order of all. `newer` and `older` are addresses, as those of a ListPage."""
+
+    sections: list[Section]
+    shown: int
+    count: int
+    newer: str
+    older: str
+
+
+def read_lines(request: HttpRequest, invoice: Invoice) -> LinesPage:
+    """The page of lines that the address asks for, with the sums of whole sections; three statements, however many."""
+    page = read_page(request, _in_reading_order(invoice), ["place", "position"], LINES_SHOWN)
+    rows = _headed(invoice.lines.all()).filter(heading__in={line.heading for line in page.rows})
+    sums = {
+        heading: facts
+        for heading, *facts in rows.values_list("heading").annotate(Sum("net_minor"), Count("pk"), Min("position"))
+    }
+    sections = []
+    for name, group in groupby(page.rows, key=lambda line: line.heading):
+        listed = list(group)
+        for line in listed:
+            line.invoice = invoice
+        net, count, first = sums[name]
+        is_continued = bool(name) and listed[0].position > first
+        sections.append(Section(name, listed, Money(net, invoice.currency), count == 1, is_continued))
+    newer, older = (f"{address}#lines" if address else "" for address in (page.newer, page.older))
+    return LinesPage(sections, len(page.rows), invoice.lines.count(), newer, older)
+
+
+def _in_reading_order(invoice: Invoice) -> QuerySet[Any]:
+    """As `sections_of` has them. Lines of one heading are neighbours, so one look to each side tells who is alone."""
+    beside = InvoiceLine.objects.filter(
+        Q(position=OuterRef("position") - 1) | Q(position=OuterRef("position") + 1), invoice=OuterRef("invoice")
+    )
+    needs_none = Q(heading="") | (
+        Q(description=F("heading")) & ~Exists(_headed(beside).filter(heading=OuterRef("heading")))
+    )
+    return _headed(invoice.lines.all()).annotate(place=Case(When(needs_none, then=0), default=1))
+
+
+def _headed(lines: QuerySet[Any]) -> QuerySet[Any]:
+    return lines.annotate(heading=Coalesce(NullIf("invoice_section", Value("")), "section"))

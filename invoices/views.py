@@ -15,7 +15,7 @@ from core.money import Money
 from core.policy import Action, requires
 from invoices.deliveries import resend_delivery
 from invoices.filters import SEGMENTS, InvoiceFilter
-from invoices.lines import grouped_lines
+from invoices.lines import read_lines
 from invoices.models import Invoice
 from profiles.models import BillingProfile
 
@@ -70,7 +70,7 @@ def invoice(request: HttpRequest, invoice: Invoice) -> HttpResponse:
     context = {
         "account": invoice.account,
         "invoice": invoice,
-        "sections": grouped_lines(invoice),
+        "lines": read_lines(request, invoice),
         "vat_groups": invoice.vat_groups.order_by("category", "rate"),
         "today": timezone.localdate(),
     }

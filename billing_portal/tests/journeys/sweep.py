@@ -299,6 +299,8 @@ def cancelled_subscription(profile: BillingProfile) -> Subscription:
 
 def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
     account = profile.account
+    long = InvoiceFactory(profile=profile, lines=[{"net_minor": 100, "section": "Production"} for _each in range(60)])
+    pages.add("owner", "invoice", long.code)
     for specimen, until in (("visa", "2099-12-31"), ("mastercard", today + timedelta(days=10)), ("amex", "2020-01-31")):
         card = PaymentMethodFactory(profile=profile, specimen=specimen, valid_until=until)
         pages.add("owner", "method_removal", card.code)
