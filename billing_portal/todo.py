@@ -19,7 +19,7 @@ from core.money import Money
 from core.policy import Action, Role, may
 from core.templatetags.ui import day
 from invoices.models import Delivery, Invoice
-from payments.models import PaymentMethod
+from payments.models import PaymentMethod, TransferRequest
 from profiles.models import BillingProfile
 
 DUE_SOON_DAYS = 14
@@ -45,6 +45,7 @@ def tasks(user: Any, account: BillingAccount, on: date) -> list[Task]:
         *_overdue(user, account, on),
         *_address(user, account),
         *_methods(user, account, on),
+        *_transfers(user, account),
         *_bounced(user, account),
         *_without_method(user, account),
         *_due_soon(user, account, on),
@@ -101,7 +102,7 @@ def _methods(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
     methods = PaymentMethod.objects.allowing(user, Action.METHOD_ADD).filter(account=account).kept()
     in_use = methods.filter(default_of__isnull=False).distinct().order_by("valid_until", "pk")
     for method in in_use.filter(Q(status="declined") | Q(pk__in=methods.expired(on)) | Q(pk__in=methods.expiring(on))):
-        href = reverse("payment_methods", args=[account.code])
+        href = reverse("method_replacement", args=[method.code])
         if method.valid_until and method.valid_until < on:
             title = _("%(method)s has expired") % {"method": method}
             text = _("It was valid until %(day)s and pays nothing any more.") % {"day": day(method.valid_until)}
@@ -115,6 +116,19 @@ def _methods(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
             title = ngettext("%(method)s expires in %(days)d day", "%(method)s expires in %(days)d days", left)
             text = _("Replace it before the next charge, so that nothing is declined.")
             yield Task("card", title % {"method": method, "days": left}, text, href, _("Replace card"), "warn")
+
+
+def _transfers(user: Any, account: BillingAccount) -> Iterable[Task]:
+    rows = TransferRequest.objects.allowing(user, Action.METHOD_REQUEST_TRANSFER).filter(account=account)
+    for request in rows.filter(status="question").select_related("profile").order_by("pk")[:2]:
+        yield Task(
+            "swap",
+            _("We have a question about paying by transfer: %(of)s") % {"of": request},
+            request.note,
+            reverse("transfer_answer", args=[request.code]),
+            _("Answer the question"),
+            "warn",
+        )
 
 
 def _without_method(user: Any, account: BillingAccount) -> Iterable[Task]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from accounts.tests.factories import BillingAccountFactory, UserFactory
+from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
 from core.errors import Refused
 from core.models import Message
 from core.policy import Role
@@ -22,7 +22,7 @@ from payments.gateways.sandbox import api
 from payments.gateways.sandbox.models import Charge
 from payments.models import Allocation, GatewayEvent, Payment, PaymentMethod, ProfileMethods
 from payments.services.events import process_event
-from payments.services.methods import remove_method, set_default_method
+from payments.services.methods import remove_method, replace_method, set_default_method
 from payments.services.pay import pay_invoices
 from payments.services.settle import look_up
 from payments.tests.factories import PaymentMethodFactory
@@ -164,6 +164,29 @@ def test_making_a_card_the_default_while_it_is_removed_leaves_no_removed_default
         method.refresh_from_db()
         is_default = ProfileMethods.objects.filter(default=method).exists()
         assert (method.status, is_default) in {("active", True), ("detached", False)}
+
+
+def test_two_people_deleting_and_replacing_the_same_default_leave_one_default_or_a_profile_that_says_none(bursts):
+    for _burst in bursts:
+        people = [UserFactory(), UserFactory()]
+        account = BillingAccountFactory(owner=people[0])
+        AccountRoleFactory(account=account, user=people[1], role=Role.ACCOUNT_OWNER)
+        profile = BillingProfileFactory(account=account)
+        old, new, third = (PaymentMethodFactory(account=account) for _number in range(3))
+        ProfileMethods.objects.create(profile=profile, default=old, backup=third)
+        acts = [
+            lambda by: remove_method(old, replacement=new, by=by, on=TODAY),  # noqa: B023 run before the loop goes on
+            lambda by: remove_method(old, detach=True, by=by, on=TODAY),  # noqa: B023
+            lambda by: replace_method(old, third, defaults=[profile], by=by, on=TODAY),  # noqa: B023
+            lambda by: set_default_method(new, profiles=[profile], by=by, on=TODAY),  # noqa: B023
+            lambda by: remove_method(new, replacement=third, by=by, on=TODAY),  # noqa: B023
+        ]
+
+        at_once([lambda act=act, by=by: act(by) for act in acts for by in people])
+
+        row = ProfileMethods.objects.select_related("default", "backup").get(profile=profile)
+        assert row.default is None or row.default.is_kept
+        assert row.backup is None or (row.backup.is_kept and row.backup != row.default)
 
 
 def test_paying_with_a_card_while_it_is_removed_ends_in_one_of_both(bursts):

@@ -1,9 +1,10 @@
 """Replacing a method everywhere or in one place, a backup, leaving things without one, and removal by itself."""
 
+import html
 from datetime import date, timedelta
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
 from core.errors import Forbidden, Refused
@@ -12,6 +13,8 @@ from core.messages import Verdict
 from core.models import Message
 from core.policy import Role
 from invoices.tests.factories import InvoiceFactory
+from payments.declines import DECLINES
+from payments.gateways.sandbox.cards import SPECIMENS
 from payments.jobs import remove_planned_methods, tell_of_expiring_cards
 from payments.mail import expiry_still_counts
 from payments.models import CardSetup, PaymentMethod, ProfileMethods
@@ -188,6 +191,99 @@ def test_S3_12_a_row_opens_the_card_with_what_uses_it_and_names_nobody_elses(cli
     assert "Warehouse" in theirs
     assert f"/payment-methods/{method.code}/replacement/?only" not in theirs
     assert of_profile.status_code == 404, "a card of the whole account is the account's to look into"
+
+
+# --- Editing ------------------------------------------------------------------------------------
+
+
+def test_S3_12_S3_13_a_card_is_edited_on_the_gateways_page_and_its_number_is_not_asked(client, account):
+    method = PaymentMethodFactory(account=account)
+    page = text_of(client.get(f"/payment-methods/{method.code}/edit/"))
+
+    hosted = client.post(f"/payment-methods/{method.code}/edit/").headers["Location"]
+    fields = client.get(hosted).context["form"].fields
+    sent = {"expiry": "11/48", "holder": "New Name", **({"address": "Kade 1"} if "address" in fields else {})}
+    back = client.get(client.post(hosted, sent).headers["Location"], follow=True)
+
+    method.refresh_from_db()
+    assert "The number stays what it is." in page
+    assert "number" not in fields
+    assert (method.holder, method.valid_until, method.last4) == ("New Name", date(2048, 11, 30), "4242")
+    assert back.redirect_chain == [(f"/payment-methods/{method.code}/", 302)]
+    assert f"{method} was brought up to date." in text_of(back)
+
+
+def test_S3_12_leaving_the_gateways_page_changes_nothing(client, account):
+    method = PaymentMethodFactory(account=account)
+    hosted = client.post(f"/payment-methods/{method.code}/edit/").headers["Location"]
+
+    back = client.get(client.post(f"{hosted}leave/").headers["Location"], follow=True)
+
+    assert f"{method} is as it was." in text_of(back)
+
+
+def test_S3_13_a_refused_change_keeps_the_panel_open_with_reason_and_advice(client, account):
+    method = PaymentMethodFactory(account=account)
+    setup = CardSetup.objects.create(
+        account=account,
+        changes=method,
+        gateway="sandbox",
+        idempotency_key="x",
+        status="failed",
+        decline_reason="another_card",
+    )
+
+    text = text_of(client.get(f"/payment-methods/{method.code}/edit/?refused={setup.code}"))
+
+    assert "The card was not changed:" in text
+    assert "/help/payment-problems/#another_card" in text
+
+
+def test_a_direct_debit_is_offered_in_euros_and_its_mandate_is_shown(client, account):
+    address = f"/billing-accounts/{account.code}/payment-methods/new/"
+    panel = text_of(client.get(address, {"family": "direct_debit"}))
+    hosted = client.post(f"{address}?family=direct_debit").headers["Location"]
+    specimen = next(each for each in SPECIMENS.values() if each.is_account and not each.refused)
+    sent = {"number": specimen.number, "holder": "Alfa B.V.", "agreed": "on"}
+    client.get(client.post(hosted, sent).headers["Location"])
+
+    method = PaymentMethod.objects.get()
+    shown = text_of(client.get(f"/payment-methods/{method.code}/"))
+    type(account).objects.filter(pk=account.pk).update(currency="USD")
+    elsewhere = client.get(address, {"family": "direct_debit"}).context
+
+    assert "sign a mandate" in panel
+    assert (method.family, method.mandate.reference in shown, method.mandate.iban_masked in shown) == (
+        "direct_debit",
+        True,
+        True,
+    )
+    assert specimen.number not in shown
+    assert (elsewhere["is_debit"], elsewhere["offers_debit"]) == (False, False)
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+def test_S3_16_S3_22_the_page_of_payment_problems_has_every_reason_with_its_advice(client, owner, language):
+    type(owner).objects.filter(pk=owner.pk).update(language=language)
+
+    text = html.unescape(client.get("/help/payment-problems/").content.decode())
+
+    with translation.override(language):
+        for reason, decline in DECLINES.items():
+            assert f'id="{reason}"' in text
+            assert str(decline.sentence) in text
+            for step in decline.advice:
+                assert str(step) in text
+
+
+def test_S3_16_every_advice_has_dutch_of_its_own():
+    said = {text for decline in DECLINES.values() for text in (decline.short, decline.sentence, *decline.advice)}
+    with translation.override("en"):
+        english = {str(text) for text in said}
+    with translation.override("nl"):
+        dutch = {str(text) for text in said}
+
+    assert not english & dutch
 
 
 # --- Backup -------------------------------------------------------------------------------------

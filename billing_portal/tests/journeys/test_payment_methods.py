@@ -1,12 +1,16 @@
 """Step 4 of the thread: a card is entered on the gateway's own page, and a profile pays with it from then on."""
 
 import pytest
+from django.utils import timezone
 
 from accounts.tests.factories import BillingAccountFactory, UserFactory
+from core.periods import Month
+from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox.cards import SPECIMENS
-from payments.models import PaymentMethod, ProfileMethods
+from payments.models import PaymentMethod, ProfileMethods, TransferRequest
 from payments.tests.factories import PaymentMethodFactory
-from profiles.tests.factories import BillingProfileFactory
+from profiles.tests.factories import BillingProfileFactory, SubscriptionProfileFactory
+from subscriptions.tests.factories import SubscriptionFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -103,6 +107,113 @@ def test_S3_15_a_card_in_use_lists_what_stands_in_the_way(person, marieke, profi
     owner.looks()
     card.refresh_from_db()
     assert card.is_kept
+
+
+def test_S3_12_S3_15_S3_23_P4_a_card_is_edited_replaced_refused_and_deleted_when_nothing_uses_it(
+    person, marieke, profile
+):
+    old = PaymentMethodFactory(profile=profile, default_for=[profile])
+    new = PaymentMethodFactory(profile=profile, specimen="mastercard")
+    SubscriptionFactory(profile=profile, name="Office licence", status="active")
+    owner = person(marieke)
+    owner.opens(f"/billing-accounts/{profile.account.code}/payment-methods/")
+    owner.follows(said(owner, old))
+    owner.reads(said(owner, old))
+    owner.looks()
+    owner.follows("Edit")
+    owner.sees("Your bank may ask whether it is you.")
+    owner.looks()
+    owner.presses("Continue to the payment provider")
+    owner.types("Expiry date (MM/YY)", "11/48")
+    owner.types("Name on card", "M. de Vries-Smit")
+    owner.presses("Save")
+    owner.sees("%(method)s was brought up to date.", method=said(owner, old))
+    owner.sees("M. de Vries-Smit")
+
+    owner.follows("Remove")
+    owner.reads("What stands in the way")
+    owner.sees("Default of %(profile)s", profile="Operations NL")
+    owner.sees("Office licence")
+    owner.looks()
+    owner.opens(f"/payment-methods/{old.code}/replacement/")
+    owner.sees("Step 1 of 2: what changes, and what pays instead")
+    owner.looks()
+    owner.picks(said(owner, new))
+    owner.presses("Continue")
+    owner.sees("Step 2 of 2: look at it all, and confirm")
+    owner.looks()
+    owner.presses("Replace")
+    owner.sees("%(new)s took the place of %(old)s.", new=said(owner, new), old=said(owner, old))
+    owner.looks()
+    assert ProfileMethods.objects.get(profile=profile).default == new
+
+    owner.follows("Remove the old one")
+    owner.sees("The payment provider forgets the card. It cannot be charged any more.")
+    owner.presses("Remove card")
+    owner.sees("%(method)s was removed.", method=said(owner, old))
+    old.refresh_from_db()
+    assert (old.is_kept, old.valid_until.year) == (False, 2048)
+
+
+def test_S3_5_S3_8_S3_9_S3_11_P5_a_card_becomes_active_for_some_subscriptions_of_online_services(person, marieke):
+    account = BillingAccountFactory(name="Beta Bouw B.V.", owner=marieke, online_services=True)
+    card = PaymentMethodFactory(account=account)
+    subscriptions = []
+    for name in ("Compute", "Mail", "Storage"):
+        hidden = SubscriptionProfileFactory(account=account, name=name)
+        ProfileMethods.objects.create(profile=hidden, default=card)
+        subscriptions.append(SubscriptionFactory(profile=hidden, name=name))
+    owner = person(marieke)
+    owner.opens(f"/billing-accounts/{account.code}/payment-methods/")
+    owner.follows("Compute")
+    owner.reads("Payment methods of %(subscription)s", subscription="Compute")
+    owner.looks()
+    owner.follows("Add")
+    owner.reads("Add a card")
+    owner.ticks("Use this card as my active payment method")
+    owner.ticks("Storage")
+    owner.looks()
+    owner.presses("Continue to the payment provider")
+    enters_a_card(owner, SPECIMENS["mastercard"].shown)
+    owner.reads("Payment methods of %(subscription)s", subscription="Compute")
+    new = PaymentMethod.objects.exclude(pk=card.pk).get()
+    assert [active_of(each) for each in subscriptions] == [new, new, card]
+
+    owner.follows("Make %(method)s active", method=said(owner, card))
+    owner.reads("Active payment method")
+    owner.ticks("Mail")
+    owner.looks()
+    owner.presses("Make active")
+    owner.sees("What it was paid with")
+    owner.looks()
+    assert [active_of(each) for each in subscriptions] == [card, new, card]
+
+    owner.follows("Remove %(method)s", method=said(owner, new))
+    owner.sees("Mail")
+    owner.looks()
+    owner.presses("Replace and remove")
+    owner.sees("%(method)s was removed.", method=said(owner, new))
+    assert [active_of(each) for each in subscriptions] == [card, card, card]
+
+
+def test_S3_21_P16_a_request_to_pay_by_transfer_is_sent_and_stands_on_its_page(person, marieke, profile):
+    this = Month.of(timezone.localdate())
+    for back in range(8, 0, -1):
+        InvoiceFactory(profile=profile, month=this.plus(-back), status="paid", lines=[100_000])
+    owner = person(marieke)
+    owner.opens(f"/billing-profiles/{profile.code}/payment-methods/")
+    owner.follows("Pay by bank transfer")
+    owner.reads("Who may pay by transfer")
+    owner.looks()
+    owner.types_into(owner.page.locator("[name=monthly]"), "1500")
+    owner.presses("Send the request")
+    owner.sees("Your request was sent. We answer within two working days.")
+    owner.looks()
+    assert TransferRequest.objects.get().profile == profile
+
+
+def active_of(subscription):
+    return ProfileMethods.objects.get(profile=subscription.profile_id).default
 
 
 def asks_for_a_card(somebody, profile: str) -> None:
