@@ -53,7 +53,10 @@ from invoices.services.run import run_billing
 from payments.gateways.sandbox import api as sandbox
 from payments.models import PaymentMethod
 from payments.services.cards import finish_card_setup, start_card_setup
+from payments.services.methods import set_backup_method, set_default_method
 from payments.services.pay import pay_invoices
+from payments.services.transfers import request_transfer, take_up
+from payments.transfers import transfer_rules
 from profiles.models import BillingProfile, InvoiceSection
 from profiles.services.profiles import create_profile, set_email_preference, set_policies
 from profiles.services.recipients import add_recipient, confirm_recipient, link_of, mute_invoices
@@ -64,8 +67,9 @@ from subscriptions.services.purchasing import purchase_product
 from support.services import answer_request, open_request
 
 INVOICE_DAY, PAYING_DAY = 5, 18
-# Numbers of the sandbox: one that is always good, one whose bank says that there is too little money.
-GOOD, DECLINING = "4242424242424242", "4000000000010001"
+# Numbers of the sandbox: one that is always good, one whose bank says that there is too little money, and a
+# good one of another brand.
+GOOD, DECLINING, OTHER = "4242424242424242", "4000000000010001", "5555555555554444"
 PRODUCTION = "Production"
 # The smallest file that is a PDF.
 EXTRACT = b"%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[]/Count 0>>\nendobj\n"
@@ -114,6 +118,7 @@ def make_world(say: Say) -> None:
     say("What waits")
     _waiting(world)
     _questions(world)
+    _transfer(world)
     run_due()
 
 
@@ -171,6 +176,7 @@ def _alfa(world: World) -> None:
     _recipients_and_sections(world)
     this_month = Month.of(world.today)
     _card(world, world.profiles["Operations NL"], GOOD, this_month.plus(30), "sanne@alfa.example")
+    _backup(world, world.profiles["Operations NL"], "sanne@alfa.example")
     _card(world, world.profiles["Warehouse Rotterdam"], GOOD, this_month, "daan@alfa.example")
     _card(world, world.profiles["IT & Data"], GOOD, this_month.plus(20), "noor@alfa.example")
     for profile_name, code, quantity in (
@@ -352,6 +358,37 @@ def _card(world: World, profile: BillingProfile, number: str, expires: Month, em
     if setup.method is None:
         raise RuntimeError(f"the card of {profile} was not taken: {setup.status}")
     world.cards[profile.pk] = setup.method
+
+
+def _backup(world: World, profile: BillingProfile, email: str) -> None:
+    """A second card, for when the first is refused; the first stays the default."""
+    user, first = world.people[email], world.cards[profile.pk]
+    _card(world, profile, OTHER, Month.of(world.today).plus(14), email)
+    second, world.cards[profile.pk] = world.cards[profile.pk], first
+    today = timezone.localdate()
+    set_default_method(first, profiles=[profile], by=user, on=today)
+    set_backup_method(profile, second, by=user, on=today)
+
+
+def _transfer(world: World) -> None:
+    """Sanne asks to pay the warehouse system by bank transfer, and finance has begun to look at it."""
+    profile, sanne = world.profiles["Operations NL"], world.people["sanne@alfa.example"]
+    today = timezone.localdate()
+    if not all(rule.is_met for rule in transfer_rules(profile.account, profile, on=today)):
+        return
+    sold_to = profile.account.sold_to
+    values = {
+        "legal_name": sold_to.company_name,
+        "registration_number": profile.account.registration_number,
+        "contact_name": sanne.name,
+        "contact_email": sanne.email,
+        "contact_phone": sold_to.phone,
+        "monthly_minor": 250_000,
+        "term_wanted_days": 30,
+        "explanation": "We pay all suppliers in one batch a week.",
+    }
+    request = request_transfer(profile.account, profile=profile, values=values, by=sanne, on=today)
+    take_up(request, by=world.people["finance@vendor.example"])
 
 
 def _buy(

@@ -11,6 +11,7 @@ from billing_portal.tests.journeys.sweep import Pages, make_pages
 # Routes that no page comes of: they take a POST, or they are a file.
 WITHOUT_A_PAGE = {
     "method_removal_withdrawal",
+    "transfer_withdrawal",
     "invoices_zip",
     "invoice_ubl",
     "invoice_csv",
