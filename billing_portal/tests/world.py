@@ -94,6 +94,10 @@ def _cast(world: World) -> None:
     world.actors["removed"] = removed.user
     removed.delete()
     world.actors["staff"] = UserFactory(staff=True)
+    foreign = world.places["other_tenant"].account
+    world.actors["other owner"] = foreign.roles.get(role=Role.ACCOUNT_OWNER).user
+    world.roles["other owner", "other_tenant"] = {Role.ACCOUNT_OWNER}
+    world.actors["link holder"] = None  # not signed in, and with the link of an invitation in the session
 
 
 def _member(account: Any) -> User:
