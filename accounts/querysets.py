@@ -47,6 +47,13 @@ class RoleQuerySet(models.QuerySet):
         """Counting on that day: not expired, and the person not deactivated."""
         return self.filter(Q(expires_on=None) | Q(expires_on__gte=on), user__is_active=True)
 
+    def matching(self, words: str) -> RoleQuerySet:
+        """Of people whose name or address starts with these words, or who have a name that does."""
+        if not words:
+            return self
+        by_name = Q(user__name__istartswith=words) | Q(user__name__icontains=f" {words}")
+        return self.filter(by_name | Q(user__email__istartswith=words))
+
     def in_order(self) -> RoleQuerySet:
         """With `rank`, so that `order_by("rank", …)` puts the role that may most first."""
         order = [When(role=role, then=place) for place, role in enumerate(Role)]

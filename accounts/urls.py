@@ -24,6 +24,11 @@ urlpatterns: list[URLPattern] = [
     path("organisations/<code:code>/profile/", account_views.organisation_profile, name="organisation_profile"),
     path("organisations/<code:code>/profile/edit/", account_views.organisation_edit, name="organisation_edit"),
     path("billing-accounts/<code:code>/access/", views.account_access, name="account_access"),
+    path(
+        "billing-accounts/<code:code>/access/export/",
+        views.account_access_export,
+        name="account_access_export",
+    ),
     path("billing-accounts/<code:code>/access/new/", views.account_role_new, name="account_role_new"),
     path(
         "billing-accounts/<code:code>/access/<int:role>/removal/",

@@ -35,7 +35,18 @@ from core.errors import Refused
 from core.forms import posted
 from core.history import last_change
 from core.lists import capped_count, read_page, sorting
-from core.policy import Action, Role, holders, requires, role_book, roles_granting, roles_on, signed_in_only
+from core.policy import (
+    ACCOUNT_ROLES,
+    Action,
+    Role,
+    holders,
+    requires,
+    role_book,
+    roles_granting,
+    roles_on,
+    signed_in_only,
+)
+from core.spreadsheets import csv_response
 from core.step_up import recently_confirmed
 
 SORTS = {"name": ["name", "pk"], "type": ["agreement", "name", "pk"], "status": ["status", "name", "pk"]}
@@ -187,9 +198,13 @@ def _roles_here(account: BillingAccount, action: Action) -> list[Role]:
 @requires(Action.ACCOUNT_VIEW_ROLES, BillingAccount)
 def account_access(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """Who holds which role on the account, and who is invited (S4-12)."""
-    held = AccountRole.objects.filter(account=account).in_order().select_related("user", "assigned_by")
-    page = read_page(request, held, ["rank", "user__name", "pk"])
-    waiting = Invitation.objects.filter(account=account, status=InvitationStatus.PENDING)
+    words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    role = request.GET.get("role", "") if request.GET.get("role") in ACCOUNT_ROLES else ""
+    held = AccountRole.objects.filter(account=account).matching(words).in_order()
+    waiting = Invitation.objects.filter(account=account, status=InvitationStatus.PENDING, email__istartswith=words)
+    if role:
+        held, waiting = held.filter(role=role), waiting.filter(role=role)
+    page = read_page(request, held.select_related("user", "assigned_by"), ["rank", "user__name", "pk"])
     context = {
         "account": account,
         "page": page,
@@ -197,8 +212,32 @@ def account_access(request: HttpRequest, account: BillingAccount) -> HttpRespons
         "number": capped_count(held),
         "today": timezone.localdate(),
         "now": timezone.now(),
+        "words": words,
+        "role": role,
+        "roles": [("", _("All roles")), *((each.value, each.label) for each in ACCOUNT_ROLES)],
+        "is_filtered": bool(words or role),
     }
     return render(request, "accounts/account_access.html", context)
+
+
+@requires(Action.PROFILE_EXPORT_ROLES, BillingAccount)
+def account_access_export(request: HttpRequest, account: BillingAccount) -> HttpResponse:
+    """Who holds which role on the account, as CSV: those whose role has ended or who are deactivated included."""
+    header = [_("Name"), _("E-mail"), _("Role"), _("Since"), _("By"), _("Until"), _("Active")]
+    held = AccountRole.objects.filter(account=account).in_order().select_related("user", "assigned_by")
+    rows = [
+        [
+            row.user.name,
+            row.user.email,
+            row.get_role_display(),
+            timezone.localdate(row.assigned_at),
+            row.assigned_by,
+            row.expires_on,
+            _("yes") if row.user.is_active else _("no"),
+        ]
+        for row in held.order_by("rank", "user__name", "pk")
+    ]
+    return csv_response(f"access-{account.code}", header, rows)
 
 
 @requires(Action.ACCOUNT_ASSIGN_ROLES, BillingAccount)

@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -265,3 +267,58 @@ def test_T02_a_role_of_another_account_is_not_found_here(account, owner):
     assert client.post(at("account_role_removal", account, elsewhere.pk)).status_code == 404
     assert client.post(at("account_invitation_removal", account, invitation.pk)).status_code == 404
     assert AccountRole.objects.filter(pk=elsewhere.pk).exists()
+
+
+def test_S4_12_a_long_list_is_searched_by_person_and_filtered_by_role(account, owner):
+    for index in range(30):
+        AccountRoleFactory(account=account, user__name=f"Reader {index:02}", role=Role.ACCOUNT_READER)
+    AccountRoleFactory(account=account, user__name="Tom Bakker", role=Role.ACCOUNT_CONTRIBUTOR)
+    services.invite_to_account(account, email="bakkerij@x.example", role=Role.ACCOUNT_READER, by=owner)
+    browser = signed_in(owner)
+
+    def found(query):
+        context = browser.get(at("account_access", account) + query).context
+        return [row.user.name for row in context["page"].rows], [row.email for row in context["invitations"]]
+
+    assert found("?q=bakker") == (["Tom Bakker"], ["bakkerij@x.example"])
+    assert found(f"?role={Role.ACCOUNT_CONTRIBUTOR}") == (["Tom Bakker"], [])
+    assert found(f"?q=reader+07&role={Role.ACCOUNT_READER}") == (["Reader 07"], [])
+    assert len(found("?role=profile_owner")[0]) == 25
+    assert "Show everybody" in browser.get(at("account_access", account) + "?q=nobody").content.decode()
+
+
+def test_T38_S4_12_the_list_is_exported_without_formulas(account, owner):
+    end = timezone.localdate() + timedelta(days=9)
+    AccountRoleFactory(account=account, user__name="=1+1", role=Role.ACCOUNT_READER, assigned_by=owner, expires_on=end)
+
+    response = signed_in(owner).get(at("account_access_export", account))
+
+    lines = response.content.decode("utf-8-sig").splitlines()
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert len(lines) == 3
+    assert '"\'=1+1"' in lines[2]
+    assert end.isoformat() in lines[2]
+    assert "Marieke de Vries" in lines[1]
+    assert "Marieke de Vries" in lines[2]
+
+
+def test_I23_whoever_lost_the_role_exports_nothing_at_the_next_request(account):
+    reader = AccountRoleFactory(account=account, role=Role.ACCOUNT_READER)
+    browser = signed_in(reader.user)
+    assert browser.get(at("account_access_export", account)).status_code == 200
+
+    reader.delete()
+
+    assert browser.get(at("account_access_export", account)).status_code == 404
+
+
+def test_a_right_is_looked_up_by_two_statements_however_many_roles_there_are(account):
+    person = AccountRoleFactory(account=account, role=Role.ACCOUNT_READER).user
+    for _index in range(40):
+        AccountRoleFactory(user=person, role=Role.ACCOUNT_OWNER)
+    browser = signed_in(person)
+
+    with CaptureQueriesContext(connection) as asked:
+        browser.get(at("account_access_export", account))
+
+    assert len(asked) == 5  # session, person; roles and account; the rows

@@ -342,6 +342,7 @@ def _parameters(stage: Stage, pattern: Any, place: Any) -> list[dict[str, Any]]:
     account = place.account if place else stage.world.places["own"].account
     rows: dict[str, Callable[[], Any]] = {
         "role": lambda: _role_row(pattern.name, place),
+        "person": lambda: AccountRole.objects.filter(account=account).last().user,
         "invitation": lambda: Invitation.objects.filter(account=account).first(),
         "price": lambda: Price.objects.filter(currency=account.currency).first(),
         "file": lambda: SupportFile.objects.first(),

@@ -20,6 +20,7 @@ WITHOUT_A_PAGE = {
     "contact_removal",
     "delivery_resend",
     "payment_cancellation",
+    "account_access_export",
     "profile_permissions_export",
     "account_activity_export",
     "profile_activity_export",
