@@ -327,6 +327,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 # Who says whether a VAT ID is registered: vies, fake (a demo: knows every number but a few), or off.
 VAT_VERIFIER = env.str("VAT_VERIFIER", default="fake" if DEMO else "vies")
+if VAT_VERIFIER not in {"vies", "fake", "off"}:
+    raise ImproperlyConfigured(f"VAT_VERIFIER is {VAT_VERIFIER}; use vies, fake or off.")
 VIES_URL = env.str("VIES_URL", default="https://ec.europa.eu/taxation_customs/vies/rest-api")
 
 # --- Look ---------------------------------------------------------------------------------------
