@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -80,7 +80,7 @@ def contact_confirmation(request: HttpRequest) -> HttpResponse:
     """The contact address is still right: asked every 90 days (S0-11b)."""
     contact.confirm_contact_email(request.user)  # type: ignore[arg-type]
     messages.success(request, _("Thank you. We ask again in 90 days."))
-    return redirect(_back(request))
+    return _back(request)
 
 
 @signed_in_only
@@ -88,7 +88,7 @@ def contact_confirmation(request: HttpRequest) -> HttpResponse:
 def contact_later(request: HttpRequest) -> HttpResponse:
     """Not now: asked again after the next sign-in."""
     request.session[LATER_KEY] = True
-    return redirect(_back(request))
+    return _back(request)
 
 
 @never_cache
@@ -198,7 +198,8 @@ def _ticked(person: User) -> dict[str, bool]:
     return {topic.value: True for topic in topics.wanted_topics(person)}
 
 
-def _back(request: HttpRequest) -> str:
-    """Where the banner was pressed."""
+def _back(request: HttpRequest) -> HttpResponse:
+    """To where the banner was pressed."""
     target = request.POST.get("next", "")
-    return target if url_has_allowed_host_and_scheme(target, {request.get_host()}) else "home"
+    is_ours = target.startswith("/") and url_has_allowed_host_and_scheme(target, {request.get_host()})
+    return HttpResponseRedirect(target) if is_ours else redirect("home")

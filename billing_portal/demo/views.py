@@ -5,7 +5,7 @@ from csp.decorators import csp_replace
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
@@ -43,7 +43,8 @@ def demo_confirmation(request: HttpRequest) -> HttpResponse:
         raise Http404
     confirm(request, request.user, "password")
     target = request.POST.get("next", "")
-    return redirect(target if url_has_allowed_host_and_scheme(target, {request.get_host()}) else "home")
+    is_ours = target.startswith("/") and url_has_allowed_host_and_scheme(target, {request.get_host()})
+    return HttpResponseRedirect(target) if is_ours else redirect("home")
 
 
 @login_not_required

@@ -27,7 +27,7 @@ from django.urls import include, path, reverse
 from django.utils import timezone
 
 from accounts import sign_in_urls
-from accounts.models import AccountRole, BillingAccount, Invitation, User
+from accounts.models import AccountRole, BillingAccount, Invitation, MemberInvitation, OrganisationMember, User
 from accounts.services.invitations import digest
 from billing_portal import urls
 from billing_portal.checks import routes
@@ -53,7 +53,14 @@ MOST_STATEMENTS = 250
 MOST_SECONDS = 2.0
 FORM = "application/x-www-form-urlencoded"
 WITH_COOKIES = ("home", "account_login", "invitation_answer")  # they are read the same everywhere
-PLAYED = ("anonymous", Role.ACCOUNT_OWNER, Role.PROFILE_OWNER, Role.INVOICE_MANAGER, Role.ACCOUNT_ADMINISTRATOR)
+PLAYED = (
+    "anonymous",
+    Role.ACCOUNT_OWNER,
+    Role.PROFILE_OWNER,
+    Role.INVOICE_MANAGER,
+    Role.ACCOUNT_ADMINISTRATOR,
+    Role.USER_ADMINISTRATOR,
+)
 SECRET = "Buitenlander"  # in every name of the other tenant, and in nothing that is sent
 TOKEN = "a-token-of-an-invitation"
 
@@ -329,6 +336,7 @@ def targets_of(stage: Stage, name: str) -> Iterator[tuple[str, str, Any]]:
 
 def most_able(action: str) -> str:
     order = (Role.ACCOUNT_OWNER, Role.PROFILE_OWNER, Role.INVOICE_MANAGER, Role.ACCOUNT_ADMINISTRATOR)
+    order += (Role.USER_ADMINISTRATOR, Role.ORGANISATION_ADMINISTRATOR)
     return next(role for role in order if role in GRANTS[action])
 
 
@@ -337,6 +345,8 @@ def _parameters(stage: Stage, pattern: Any, place: Any) -> list[dict[str, Any]]:
     names = [name for name in pattern.pattern.converters if name != "code"]
     if pattern.name == "account_reset_password_from_key":
         return [{"uidb36": "1", "key": "set-password"}, {"uidb36": "1z", "key": "abc-def"}]
+    if pattern.name == "password_codes":
+        return [{"code": "0123456789abcdefghjk"}]
     if not names:
         return [{}]
     account = place.account if place else stage.world.places["own"].account
@@ -351,8 +361,31 @@ def _parameters(stage: Stage, pattern: Any, place: Any) -> list[dict[str, Any]]:
         "delivery_id": lambda: Delivery.objects.filter(invoice=stage.rows["own", Invoice]).first(),
         "mail": lambda: DemoMail.objects.first(),
     }
-    texts = {"token": TOKEN, "gateway": "sandbox", "reference": stage.references.get(pattern.name, "")}
+    rows["member"] = lambda: OrganisationMember.objects.filter(organisation=account.organisation).last()
+    if pattern.name == "member_invitation":
+        rows["invitation"] = lambda: _member_invitation(account.organisation)
+    texts = {
+        "token": TOKEN,
+        "kind": "alternate_email",
+        "pk": "1",
+        "gateway": "sandbox",
+        "reference": stage.references.get(pattern.name, ""),
+    }
     return [{name: texts[name] if name in texts else _pk(rows[name]()) for name in names}]
+
+
+def _member_invitation(organisation: Any) -> MemberInvitation:
+    return MemberInvitation.objects.get_or_create(
+        organisation=organisation,
+        email="offer@alfa.example",
+        defaults={
+            "name": "Offered",
+            "language": "en",
+            "token_digest": digest(f"member {organisation.pk}"),
+            "invited_by": User.objects.first(),
+            "expires_at": timezone.now() + timedelta(days=7),
+        },
+    )[0]
 
 
 def _role_row(name: str, place: Any) -> Any:
