@@ -238,6 +238,8 @@ def _check_method(method: PaymentMethod, invoice: Invoice, at: datetime) -> None
     if method.is_transfer:
         raise Refused(_("A bank transfer is sent from your bank: the invoice says how."), "by_transfer")
     if method.is_expired(timezone.localdate(at)):
+        if method.family == Family.DIRECT_DEBIT:
+            raise mandate_ended(method)
         raise Refused(_("%(method)s has expired. Choose another card, or add one.") % {"method": method}, "expired")
 
 

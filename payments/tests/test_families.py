@@ -99,7 +99,7 @@ def test_I19_an_unused_mandate_lapses_by_a_job_and_collects_nothing(profile, con
 
     method.mandate.refresh_from_db()
     assert due == [[], [method.mandate]]
-    assert (method.mandate.status, refusal.value.code) == ("lapsed", "expired")
+    assert (method.mandate.status, refusal.value.code) == ("lapsed", "mandate_ended")
     assert not Charge.objects.exists()
 
 

@@ -14,9 +14,9 @@ from accounts.tests.factories import BillingAccountFactory, UserFactory
 from core.sessions import SessionStore
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox import api
-from payments.models import Payment, PaymentMethod, ProfileMethods
-from payments.services.cards import start_card_setup
-from payments.services.pay import pay_invoices
+from payments.models import Family, Payment, PaymentMethod, ProfileMethods
+from payments.services.cards import start_card_setup, start_card_update
+from payments.services.pay import pay_invoices, pay_once
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, SubscriptionProfileFactory
 from subscriptions.tests.factories import SubscriptionFactory
@@ -90,6 +90,9 @@ def pages(profile, owner):
     _setup, hosted = start_card_setup(account, profile=profile, by=owner)
     checking, _address = start_card_setup(account, by=owner)
     api.enter_card(checking.session_id, number="4000000000014441", expiry_year=2099, expiry_month=1, holder="T. Test")
+    _setup, debit = start_card_setup(account, profile=profile, family=Family.DIRECT_DEBIT, by=owner)
+    _setup, change = start_card_update(card, by=owner)
+    at_bank = pay_once([InvoiceFactory(profile=profile)], by=owner, request_key="at-the-bank")
     online = BillingAccountFactory(online_services=True, owner=owner)
     hidden = SubscriptionProfileFactory(account=online)
     PaymentMethodFactory(account=online, default_for=[hidden])
@@ -112,6 +115,9 @@ def pages(profile, owner):
         *(payment.get_absolute_url() for payment in (receipt, refused, lost, asked)),
         f"/payments/{receipt.code}/receipt/",
         hosted,
+        debit,
+        change,
+        at_bank.action_url,
         f"/sandbox/cards/{checking.session_id}/check/",
         asked.action_url,
     ]
