@@ -150,7 +150,7 @@ def name_change_withdrawal(request: HttpRequest, change: NameChange) -> HttpResp
 @requires(Action.ACCOUNT_REQUEST_LEGAL_NAME, NameChange)
 def name_change_document(request: HttpRequest, change: NameChange) -> HttpResponse:
     """The document of a request, for those who may send one."""
-    if not change.document.storage.exists(change.document.name):
+    if not change.document.storage.exists(str(change.document.name)):
         messages.error(request, _("The document is not there any more. Withdraw the request and send it anew."))
         return redirect("account_name_change", change.account.code)
     return document_response(change)  # type: ignore[return-value]
