@@ -3,15 +3,18 @@
 import calendar
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from io import StringIO
+from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
+from django.core.management import call_command
 
 from accounts.tests.factories import SellerFactory
 from core.periods import Month, months_between, term_end, term_start_in
 from invoices.models import BillingPeriod, Invoice, InvoiceLine
-from invoices.services.run import run_billing
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory
 from subscriptions.models import Subscription, Term
@@ -19,7 +22,7 @@ from subscriptions.tests.factories import ProductFactory
 
 pytestmark = pytest.mark.django_db
 
-FIRST = Month(2027, 1)
+FIRST = Month(2026, 1)
 TERMS = [Term.MONTHLY, Term.QUARTERLY, Term.HALF_YEARLY, Term.YEARLY]
 
 
@@ -40,17 +43,22 @@ def twice(months: list[Month]) -> Iterator[tuple[Month, date]]:
         yield month, month.next.last
 
 
+@pytest.mark.long(sample=4)
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "America/Juneau", "Asia/Tokyo"])
 @pytest.mark.parametrize("habit", [in_time, late, twice])
-def test_Q8_every_anchor_is_billed_without_a_gap_or_an_overlap(habit, long: bool):
-    SellerFactory()
-    last = Month(2032, 12) if long else Month(2028, 3)
-    months = list(months_between(FIRST, last))
-    profile = BillingProfileFactory(created_at=datetime(2027, 1, 1, tzinfo=UTC))
-    anchors = [date(2027, 1, day) for day in range(1, 32)] + [date(2028, 2, 29)]
+def test_Q8_every_anchor_is_billed_without_a_gap_or_an_overlap(habit, zone: str, long: bool):
+    """At five past midnight where the seller is: in Tokyo the day before by UTC, in Juneau long after the new day."""
+    SellerFactory(time_zone=zone)
+    first, last = (FIRST, Month(2032, 12)) if long else (Month(2027, 3), Month(2028, 3))
+    months = list(months_between(first, last))
+    made = datetime.combine(first.first, time(), UTC)
+    profile = BillingProfileFactory(created_at=made, time_zone=zone)
+    anchors = [date(first.year, first.number, day) for day in range(1, 32)] + [date(2028, 2, 29)]
     expected = {bought(profile, anchor, term): starts(anchor, term, months) for anchor in anchors for term in TERMS}
 
     for month, on in habit(months):
-        run_billing(month, on=on)
+        with time_machine.travel(datetime.combine(on, time(0, 5), ZoneInfo(zone)), tick=False):
+            call_command("run_billing", period=str(month), verbosity=0, stdout=StringIO())
 
     assert BillingPeriod.objects.filter(profile=profile).count() == len(months)
     assert Invoice.objects.count() == len(months)
@@ -87,6 +95,6 @@ def starts(anchor: date, term: Term, months: list[Month]) -> list[tuple[date, da
 def test_F25_the_31st_falls_on_the_last_day_and_returns():
     anchor = date(2027, 1, 31)
 
-    days = [term_start_in(month, anchor, 1) for month in months_between(FIRST, Month(2028, 4))]
+    days = [term_start_in(month, anchor, 1) for month in months_between(Month(2027, 1), Month(2028, 4))]
 
     assert [day.day for day in days] == [calendar.monthrange(day.year, day.month)[1] for day in days]
