@@ -2,14 +2,11 @@
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
-from django.urls import URLPattern, URLResolver, include, path, register_converter
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
 from billing_portal import health, views, views_access
 from billing_portal.demo.access import is_demo
-from core.codes import CodeConverter
-
-register_converter(CodeConverter, "code")
 
 ACCOUNT = "billing-accounts/<code:code>/"
 PROFILE = "billing-profiles/<code:code>/"

@@ -125,8 +125,11 @@ def read_charges(file: BinaryIO) -> Iterator[ChargeRow | BadRow]:
     heading = next(rows, [])
     places = _places(heading)
     for number, row in enumerate(rows, start=1):
-        if len(row) != len(heading) and lines.is_cut_off:
-            raise FileRefused(f"the file ends in the middle of row {number}: it was cut off on its way")
+        if lines.is_cut_off:
+            # A row that has all its columns may still have lost the end of the last one: €12.3 of €12.34.
+            raise FileRefused(
+                f"row {number} has no line end: the file was cut off on its way. If it is whole, end it with a line end"
+            )
         values = {name: _value(row, place) for name, place in places.items()}
         try:
             yield _checked(number, values, is_text=not lines.take_broken(), columns=len(row), wanted=len(heading))

@@ -22,6 +22,7 @@ SENSITIVE = {
 NOT_ASKED = {
     "account_invitation_renewal": "sends what was offered with a confirmation once more",
     "account_invitation_removal": "takes an offer back",
+    "method_removal_withdrawal": "keeps what is there; the deletion was planned with a confirmation",
     "card_setup_return": "the way back from the gateway, of what was begun with a confirmation",
 }
 

@@ -1,0 +1,14 @@
+"""What `core` sets up before anything else is imported."""
+
+from django.apps import AppConfig
+from django.urls import register_converter
+
+from core.codes import CodeConverter
+
+
+class CoreConfig(AppConfig):
+    name = "core"
+
+    def ready(self) -> None:
+        """Every address may have a public identifier in it, whichever URLconf is imported first."""
+        register_converter(CodeConverter, "code")
