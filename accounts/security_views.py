@@ -1,11 +1,15 @@
 """Security info: how a person gets back in, one page for the person alone (S1-1 to S1-11)."""
 
+import json
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from allauth.mfa.adapter import get_adapter as get_factor_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.views import remove_webauthn
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -59,6 +63,24 @@ def own_sessions(request: HttpRequest) -> HttpResponse:
     found = sessions.sessions_of(person)
     context = {"rows": found[:SESSIONS_SHOWN], "here": request.session.session_key}
     return render(request, "accounts/sessions.html", context)
+
+
+def with_a_credential(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """allauth's page, for a credential that can be read: JSON with a number of thousands of digits is a 400 here,
+    and would be a 500 there."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "credential" in request.POST:
+            try:
+                json.loads(request.POST["credential"] or "null")
+            except json.JSONDecodeError:
+                pass  # which the form says itself
+            except (ValueError, RecursionError) as error:
+                raise BadRequest("the credential cannot be read") from error
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 def passkey_removal(request: HttpRequest, pk: int) -> Any:

@@ -10,7 +10,7 @@ from django.urls import URLPattern, path, re_path
 from django.views.generic import RedirectView
 
 from accounts.password_views import password_codes, password_factor, password_factor_link
-from accounts.security_views import passkey_removal
+from accounts.security_views import passkey_removal, with_a_credential
 
 # Where allauth has lists of its own, ours is the one page.
 to_security_info = RedirectView.as_view(pattern_name="security_info")
@@ -36,18 +36,18 @@ urlpatterns: list[URLPattern] = [
         views.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
-    path("second-factor/", factor_views.authenticate, name="mfa_authenticate"),
-    path("second-factor/confirmation/", factor_views.reauthenticate, name="mfa_reauthenticate"),
+    path("second-factor/", with_a_credential(factor_views.authenticate), name="mfa_authenticate"),
+    path("second-factor/confirmation/", with_a_credential(factor_views.reauthenticate), name="mfa_reauthenticate"),
     path("second-factor/list/", to_security_info, name="mfa_index"),
     path("second-factor/app/", app_views.activate_totp, name="mfa_activate_totp"),
     path("second-factor/app/removal/", app_views.deactivate_totp, name="mfa_deactivate_totp"),
     path("second-factor/recovery-codes/", code_views.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("second-factor/recovery-codes/new/", code_views.generate_recovery_codes, name="mfa_generate_recovery_codes"),
     path("second-factor/passkeys/", to_security_info, name="mfa_list_webauthn"),
-    path("second-factor/passkeys/new/", passkey_views.add_webauthn, name="mfa_add_webauthn"),
+    path("second-factor/passkeys/new/", with_a_credential(passkey_views.add_webauthn), name="mfa_add_webauthn"),
     path(
         "second-factor/passkeys/confirmation/",
-        passkey_views.reauthenticate_webauthn,
+        with_a_credential(passkey_views.reauthenticate_webauthn),
         name="mfa_reauthenticate_webauthn",
     ),
     path("second-factor/passkeys/<int:pk>/removal/", passkey_removal, name="mfa_remove_webauthn"),

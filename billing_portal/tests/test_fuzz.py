@@ -60,6 +60,7 @@ PLAYED = (
     Role.INVOICE_MANAGER,
     Role.ACCOUNT_ADMINISTRATOR,
     Role.USER_ADMINISTRATOR,
+    Role.ORGANISATION_ADMINISTRATOR,
 )
 SECRET = "Buitenlander"  # in every name of the other tenant, and in nothing that is sent
 TOKEN = "a-token-of-an-invitation"
@@ -345,7 +346,7 @@ def _parameters(stage: Stage, pattern: Any, place: Any) -> list[dict[str, Any]]:
     names = [name for name in pattern.pattern.converters if name != "code"]
     if pattern.name == "account_reset_password_from_key":
         return [{"uidb36": "1", "key": "set-password"}, {"uidb36": "1z", "key": "abc-def"}]
-    if pattern.name == "password_codes":
+    if pattern.name in {"password_codes", "document_check_result"}:
         return [{"code": "0123456789abcdefghjk"}]
     if not names:
         return [{}]
