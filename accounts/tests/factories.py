@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import cache
 
 import factory
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 from factory.django import DjangoModelFactory
@@ -30,7 +31,8 @@ PASSWORD = "correct horse battery staple"
 
 
 @cache
-def _hashed_password() -> str:
+def _hashed_password(hashers: tuple[str, ...]) -> str:
+    """Once for each setting: a hash of another one would be renewed at its first use, which ends the session."""
     return make_password(PASSWORD)
 
 
@@ -45,7 +47,7 @@ class UserFactory(DjangoModelFactory):
 
     name = factory.Sequence(lambda n: f"Person {n}")
     email = factory.Sequence(lambda n: f"person{n}@alfa.example")
-    password = factory.LazyFunction(_hashed_password)
+    password = factory.LazyFunction(lambda: _hashed_password(tuple(settings.PASSWORD_HASHERS)))
 
 
 class OrganisationFactory(DjangoModelFactory):

@@ -101,7 +101,7 @@ def test_T21_nobody_is_sent_away_after_a_confirmation(client, owner):
 
     response = client.post("/sign-in/reauthenticate/", {"password": PASSWORD, "next": "https://evil.example/"})
 
-    assert response.url == "/"
+    assert response.url == "/start/"
 
 
 def test_who_may_not_do_it_at_all_is_told_so_first(client, page):
