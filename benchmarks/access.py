@@ -43,8 +43,8 @@ def measure(people: int, profiles: int, rounds: int) -> None:
     expect("billing profiles", BillingProfile.objects.count(), profiles + 1)
     user = User.objects.get(email="bench@alfa.example")
     portal, plain = Client(SERVER_NAME=pages.HOST), pages.client_of_bare()
-    portal.force_login(user)
-    plain.force_login(user)
+    for client in (portal, plain):
+        pages.sign_in(client, user)
     code, account = Invoice.objects.values_list("account__code", "account_id")[0]
     address = f"/billing-accounts/{code}/access/"
     asked = {

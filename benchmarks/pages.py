@@ -12,7 +12,7 @@ import argparse
 import logging
 from collections.abc import Callable
 from statistics import median
-from time import perf_counter
+from time import perf_counter, time
 
 from common import counted, execute, expect, own_database
 from django.conf import settings
@@ -71,8 +71,8 @@ def measure(invoices: int, rounds: int) -> float:
         execute("ANALYZE")
         user = User.objects.get()
         portal, plain = Client(SERVER_NAME=HOST), client_of_bare()
-        portal.force_login(user)
-        plain.force_login(user)
+        for client in (portal, plain):
+            sign_in(client, user)
         code, account = Invoice.objects.values_list("account__code", "account_id")[0]
         address, bare_address = f"/billing-accounts/{code}/invoices/", f"/bare/{account}/"
         late = Invoice.objects.order_by("-issue_date", "-id")[invoices * 9 // 10]
@@ -113,6 +113,15 @@ def client_of_bare() -> Client:
     return client
 
 
+def sign_in(client: Client, user: User) -> None:
+    """As somebody who pays invoices is signed in: with a second factor."""
+    client.force_login(user)
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "mfa", "at": time(), "type": "totp"}]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
+
+
 def check(asks: dict[str, Callable[[], HttpResponse]]) -> dict[str, int]:
     """Every page answers with what it should, in at most as many statements as it may."""
     counts = {}
@@ -126,7 +135,8 @@ def check(asks: dict[str, Callable[[], HttpResponse]]) -> dict[str, int]:
             expect(f"rows of {name}", rows >= 25, True)
     for name in ("first page", "late page", "filter", "search"):
         expect(f"at most {STATEMENTS} statements for {name}", counts[name] <= STATEMENTS, True)
-    expect("statements of 5 and of 500 lines", counts["invoice, 500 lines"], counts["invoice, 5 lines"])
+    # Lines on several pages take the sums of their sections, and their number, from all of them.
+    expect("statements of 500 lines beyond those of 5", counts["invoice, 500 lines"] - counts["invoice, 5 lines"], 2)
     return counts
 
 

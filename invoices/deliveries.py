@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
 from django.db.models import CharField, Exists, OuterRef, QuerySet, Value
-from django.db.models.functions import Cast, Concat, JSONObject
+from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -170,10 +169,16 @@ def _damaged_pdfs(deliveries: Sequence[Delivery]) -> set[int]:
 
 
 def deliveries_of(invoice: Invoice) -> list[Delivery]:
-    """What became of each mail, those that need somebody first. `delivery.timeline` holds the tries; one statement."""
-    tries = MessageAttempt.objects.filter(message=OuterRef("message_id")).order_by("pk")
-    described = tries.values(json=JSONObject(at="at", outcome="outcome", code="code", words="words"))
-    rows = invoice.deliveries.select_related("message", "user").annotate(timeline=ArraySubquery(described))
+    """What became of each mail, those that need somebody first. `delivery.timeline` holds the tries; one statement,
+    and one more where there are mails."""
+    rows = list(invoice.deliveries.select_related("message"))
+    tries: dict[int, list[dict[str, Any]]] = {delivery.message_id: [] for delivery in rows}
+    if rows:
+        found = MessageAttempt.objects.filter(message__in=tries).order_by("pk")
+        for attempt in found.values("message_id", "at", "outcome", "code", "words"):
+            tries[attempt["message_id"]].append({**attempt})
+    for delivery in rows:
+        delivery.timeline = tries[delivery.message_id]  # type: ignore[attr-defined]
     return sorted(rows, key=lambda delivery: (_WORST_FIRST.index(delivery.message.status), delivery.email))
 
 

@@ -67,13 +67,10 @@ class LinesPage:
 
 
 def read_lines(request: HttpRequest, invoice: Invoice) -> LinesPage:
-    """The page of lines that the address asks for, with the sums of whole sections; three statements, however many."""
+    """The page of lines that the address asks for, with the sums of whole sections; three statements, however many,
+    and one where all lines are on the page."""
     page = read_page(request, _in_reading_order(invoice), ["place", "position"], LINES_SHOWN)
-    rows = _headed(invoice.lines.all()).filter(heading__in={line.heading for line in page.rows})
-    sums = {
-        heading: facts
-        for heading, *facts in rows.values_list("heading").annotate(Sum("net_minor"), Count("pk"), Min("position"))
-    }
+    sums = _sums_of(page.rows) if page.is_whole else _sums_from_all(invoice, page.rows)
     sections = []
     for name, group in groupby(page.rows, key=lambda line: line.heading):
         listed = list(group)
@@ -83,7 +80,33 @@ def read_lines(request: HttpRequest, invoice: Invoice) -> LinesPage:
         is_continued = bool(name) and listed[0].position > first
         sections.append(Section(name, listed, Money(net, invoice.currency), count == 1, is_continued))
     newer, older = (f"{address}#lines" if address else "" for address in (page.newer, page.older))
-    return LinesPage(sections, len(page.rows), invoice.lines.count(), newer, older)
+    count = len(page.rows) if page.is_whole else invoice.lines.count()
+    return LinesPage(sections, len(page.rows), count, newer, older)
+
+
+# Of each heading: what its lines come to, how many there are, and the position of the first.
+Sums = dict[str, tuple[int, int, int]]
+
+
+def _sums_of(lines: Iterable[Any]) -> Sums:
+    headings: dict[str, list[Any]] = {}
+    for line in lines:
+        headings.setdefault(line.heading, []).append(line)
+    return {
+        heading: (sum(line.net_minor for line in listed), len(listed), min(line.position for line in listed))
+        for heading, listed in headings.items()
+    }
+
+
+def _sums_from_all(invoice: Invoice, lines: Iterable[Any]) -> Sums:
+    """Those of the headings of these lines, with what stands on other pages."""
+    rows = _headed(invoice.lines.all()).filter(heading__in={line.heading for line in lines})
+    return {
+        heading: (net, count, first)
+        for heading, net, count, first in rows.values_list("heading").annotate(
+            Sum("net_minor"), Count("pk"), Min("position")
+        )
+    }
 
 
 def _in_reading_order(invoice: Invoice) -> QuerySet[Any]:

@@ -35,7 +35,7 @@ def document_panel(invoice: Invoice) -> dict[str, Any]:
 def delivery_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
     """To whom the invoice was mailed and what became of each mail, those that need somebody first.
 
-    One statement where there are mails; two more say why there is none.
+    Two statements, with mails or without: those say why there is none.
     """
     deliveries = deliveries_of(invoice)
     return {
@@ -91,7 +91,7 @@ def _shown(delivery: Delivery) -> dict[str, Any]:
 
 def _event(delivery: Delivery, attempt: dict[str, Any]) -> tuple[datetime, str, str]:
     """The moment, the sentence and the tone of one entry of the timeline."""
-    at = datetime.fromisoformat(attempt["at"])
+    at = attempt["at"]
     status = MessageStatus(attempt["outcome"])
     # The server's own words stay as they are; ours are known to the catalogue.
     said = attempt["words"]
