@@ -49,7 +49,8 @@ logger = logging.getLogger(__name__)
 
 # One connection carries at most this many mails.
 BATCH = 100
-# So many are marked as being sent at once: at most these are flagged when a worker dies.
+# So many are asked about and written at once. Each is marked as being sent by itself, so that a worker which dies
+# leaves a doubt about one mail alone: a mail in doubt twice is not sent a third time (PR9).
 HANDFUL = 20
 RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, *[60] * 23))
 LONGEST_WORDS = 1000
@@ -102,12 +103,15 @@ def _send_handful(messages: list[Message], line: "Line", writer: "Writer") -> No
             with _aside(message):
                 record(message, trouble)
         return
-    with transaction.atomic():
-        # Another worker may have some of them: ours had lost its lease.
-        ready = move_all(ready, Status.SENDING)
     for message in ready:
+        if stopping():
+            return
         with _aside(message, line):
-            record(message, line.trouble_opening() or line.send(written[message.pk]))
+            with transaction.atomic():
+                # Nobody is returned where another worker has it: ours had lost its lease.
+                moved = move_all([message], Status.SENDING)
+            if moved:
+                record(message, line.trouble_opening() or line.send(written[message.pk]))
 
 
 def _still_to_send(messages: list[Message]) -> list[Message]:

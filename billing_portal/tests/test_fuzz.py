@@ -369,6 +369,7 @@ def _parameters(stage: Stage, pattern: Any, place: Any) -> list[dict[str, Any]]:
         "token": TOKEN,
         "kind": "alternate_email",
         "pk": "1",
+        "change": "1",
         "gateway": "sandbox",
         "reference": stage.references.get(pattern.name, ""),
     }
