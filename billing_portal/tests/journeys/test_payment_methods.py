@@ -2,8 +2,10 @@
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from accounts.tests.factories import BillingAccountFactory, UserFactory
+from billing_portal.tests.journeys.person import PATIENCE
 from core.periods import Month
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox.cards import SPECIMENS
@@ -184,6 +186,8 @@ def test_S3_5_S3_8_S3_9_S3_11_P5_a_card_becomes_active_for_some_subscriptions_of
     owner.ticks("Mail")
     owner.looks()
     owner.presses("Make active")
+    button = owner.page.get_by_role("button", name=owner.word("Make active"), exact=True)
+    expect(button).to_have_count(0, timeout=PATIENCE)  # the panel is gone: what stood behind it is drawn anew
     owner.sees("What it was paid with")
     owner.looks()
     assert [active_of(each) for each in subscriptions] == [card, new, card]
