@@ -67,7 +67,7 @@ LOOKS = [
 ]
 
 
-@pytest.mark.long(sample=8)
+@pytest.mark.long(sample=4)
 @pytest.mark.parametrize(("name", "language", "mode", "width"), LOOKS)
 def test_every_page_is_accessible_and_fits(visit: Visit, name: str, language: str, mode: str, width: str):
     page = visit(f"{name}/?lang={language}&mode={mode}&toast", WIDE if width == "wide" else PHONE)
@@ -82,7 +82,7 @@ def test_a_very_long_name_fits_everywhere(visit: Visit):
         assert overflow(page) == 0
 
 
-@pytest.mark.long(sample=2)
+@pytest.mark.long(sample=1)
 @pytest.mark.parametrize("width", [480, 640, 768, 900, 1024, 1200, 1920])
 def test_no_width_between_makes_a_page_scroll_sideways(visit: Visit, width: int):
     for name in ("home", "invoices", "permissions", "parts"):
