@@ -67,7 +67,7 @@ LOOKS = [
 ]
 
 
-@pytest.mark.long(sample=4)
+@pytest.mark.long(sample=2)
 @pytest.mark.parametrize(("name", "language", "mode", "width"), LOOKS)
 def test_every_page_is_accessible_and_fits(visit: Visit, name: str, language: str, mode: str, width: str):
     page = visit(f"{name}/?lang={language}&mode={mode}&toast", WIDE if width == "wide" else PHONE)

@@ -57,7 +57,7 @@ def test_the_sweep_opens_every_guarded_route():
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize(("language", "color"), LOOKS)
 def test_Q6_each_page_as_its_most_able_person(visit, language, color, part, long):
-    """Every page there is, in one of its states and one of the two looks; --long takes all of both."""
+    """Two in three of the pages, each in one of its states and one of the two looks; --long takes all of it."""
     pages = make_pages()
     addresses = pages.addresses if long else _one_of_each_page(pages)[LOOKS.index((language, color)) :: len(LOOKS)]
     faults = _faults(visit, pages, addresses[part::PARTS], language, color)
@@ -68,7 +68,8 @@ def _one_of_each_page(pages: Pages) -> list[tuple[str, str, str]]:
     states = defaultdict(list)
     for address in pages.addresses:
         states[address[1]].append(address)
-    return [random.Random(name).choice(of_it) for name, of_it in states.items()]
+    drawn = random.Random(len(states)).sample(sorted(states), len(states) * 2 // 3)
+    return [random.Random(name).choice(states[name]) for name in drawn]
 
 
 @pytest.mark.browser
