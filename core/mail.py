@@ -8,10 +8,10 @@ tried again after 1, 5, 15 and 60 minutes, then hourly for a day. A line that br
 dot, or a worker that dies while sending, leaves a doubt: such a mail is repeated once, flagged
 *possibly sent twice*; a second doubt ends it (PR9: at least once, never more than one extra).
 
-Mails go in handfuls: looked at again together, marked as being sent in one commit that is safe on the
-disk before the first of them leaves, and each outcome written down as it comes. While the server
-thinks about one mail, one of the next handful is written. Whatever dies, a mail that may have left is
-marked; so are those of its handful that had not been handed over yet, for nobody can tell them apart.
+Mails are looked at again and written in handfuls. Each is marked as being sent in a commit of its own
+that is safe on the disk before it leaves, and its outcome is written down as it comes. While the server
+thinks about one mail, one of the next handful is written. Whatever dies, the one mail that may have
+left is marked.
 """
 
 import logging
@@ -43,7 +43,7 @@ from core.errors import Refused
 from core.jobs import Boundary, job, stopping
 from core.messages import Verdict, has_control_characters, verdict_on, verdicts_on
 from core.models import Channel, Message, MessageAttempt
-from core.states import move, move_all
+from core.states import move
 
 logger = logging.getLogger(__name__)
 
@@ -107,11 +107,7 @@ def _send_handful(messages: list[Message], line: "Line", writer: "Writer") -> No
         if stopping():
             return
         with _aside(message, line):
-            with transaction.atomic():
-                # Nobody is returned where another worker has it: ours had lost its lease.
-                moved = move_all([message], Status.SENDING)
-            if moved:
-                record(message, line.trouble_opening() or line.send(written[message.pk]))
+            _hand_over(message, written[message.pk], line)
 
 
 def _still_to_send(messages: list[Message]) -> list[Message]:
@@ -133,15 +129,21 @@ def send_message(message: Message, line: Any, write: Callable[[Message], Any]) -
     line and a writer of their own (`core.sms`)."""
     outcome = _outcome_without_sending(message)
     if outcome is None:
-        mail = write(message)
+        content = write(message)
         outcome = line.trouble_opening()
     if outcome is None:
-        try:
-            move(message, Status.SENDING)
-        except Refused:
-            return  # Another worker has it: ours had lost its lease.
-        outcome = line.send(mail)
-    record(message, outcome)
+        _hand_over(message, content, line)
+    else:
+        record(message, outcome)
+
+
+def _hand_over(message: Message, content: Any, line: Any) -> None:
+    """Mark it as being sent, send it, and record the outcome."""
+    try:
+        move(message, Status.SENDING)
+    except Refused:
+        return  # Another worker has it: ours had lost its lease.
+    record(message, line.trouble_opening() or line.send(content))
 
 
 def record(message: Message, outcome: Outcome) -> None:
