@@ -1,0 +1,27 @@
+"""Invoices and all that makes one: charges, periods, numbers, lines, VAT, the ledger, documents, deliveries."""
+
+from invoices.models.charges import Charge, ChargeImport
+from invoices.models.documents import Delivery, Dispatch, Document, DocumentKind
+from invoices.models.invoices import BillingPeriod, Invoice, InvoiceKind, InvoiceLine, NumberSeries, VatGroup
+from invoices.models.ledger import LedgerAccount, Posting
+from invoices.models.runs import BillingRun, ParkedProfile, ParkReason
+
+__all__ = [
+    "BillingPeriod",
+    "BillingRun",
+    "Charge",
+    "ChargeImport",
+    "Delivery",
+    "Dispatch",
+    "Document",
+    "DocumentKind",
+    "Invoice",
+    "InvoiceKind",
+    "InvoiceLine",
+    "LedgerAccount",
+    "NumberSeries",
+    "ParkReason",
+    "ParkedProfile",
+    "Posting",
+    "VatGroup",
+]

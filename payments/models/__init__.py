@@ -1,0 +1,35 @@
+"""How a customer pays: saved methods, payments with their attempts, and what the gateway told us."""
+
+from payments.models.events import EventTrouble, GatewayEvent
+from payments.models.methods import Brand, CardSetup, Family, GatewayCustomer, Mandate, PaymentMethod, ProfileMethods
+from payments.models.payments import (
+    Allocation,
+    DebitNotice,
+    Decision,
+    Initiator,
+    ParkedReason,
+    Payment,
+    PaymentDecision,
+)
+from payments.models.transfers import TransferDocument, TransferRequest
+
+__all__ = [
+    "Allocation",
+    "Brand",
+    "CardSetup",
+    "DebitNotice",
+    "Decision",
+    "EventTrouble",
+    "Family",
+    "GatewayCustomer",
+    "GatewayEvent",
+    "Initiator",
+    "Mandate",
+    "ParkedReason",
+    "Payment",
+    "PaymentDecision",
+    "PaymentMethod",
+    "ProfileMethods",
+    "TransferDocument",
+    "TransferRequest",
+]
