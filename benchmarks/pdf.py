@@ -56,7 +56,9 @@ def main(arguments: list[str]) -> None:
 
 def measure(lines: int, documents: int, pairs: int) -> None:
     """Print how ours compares on invoices of that many lines."""
-    compiler = typst.Compiler(str(worker.TEMPLATE), root=str(worker.TEMPLATE.parent), font_paths=worker.fonts())
+    compiler = typst.Compiler(
+        str(worker.TEMPLATES["invoice"]), root=str(worker.TEMPLATES["invoice"].parent), font_paths=worker.fonts()
+    )
     check(lines, compiler)
     batches = [issue(lines, documents) for _ in range(pairs)]
     # What the limit gets is made beforehand, and every document of it is another one too.
@@ -138,7 +140,7 @@ def bare(compiler: typst.Compiler, request: dict) -> bytes:
         format="pdf",
         pdf_standards=worker.STANDARDS,
         timestamp=request["timestamp"],
-        sys_inputs={name: request[name] for name in ("data", "logo", "pictures", "einvoice")},
+        sys_inputs={name: request[name] for name in ("data", "logo", "accent", "pictures", "einvoice")},
     )
 
 

@@ -13,6 +13,8 @@ from typing import Literal
 from core.money import Money
 
 Kind = Literal["invoice", "credit_note"]
+# The accent of the portal (static/css/tokens.css), for a seller without a colour of its own.
+ACCENT = "#2454d6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Supplier:
-    """The seller as it was at issue. `logo` is SVG text, or empty: then the name stands in its place."""
+    """The seller as it was at issue. `logo` is SVG text, or empty: then the name stands in its place. `accent` is
+    the colour of the house, as #rrggbb."""
 
     name: str
     lines: tuple[str, ...]
@@ -50,6 +53,7 @@ class Supplier:
     email: str = ""
     logo: str = ""
     address: Postal = Postal()
+    accent: str = ACCENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,14 +35,14 @@ UNBROKEN = re.compile(rf"[^\s{ZERO_WIDTH_SPACE}-]{{{UNBROKEN_LIMIT},}}")
 def printed(payload: InvoicePayload) -> dict[str, Any]:
     """Everything the template prints, as JSON-able text in the payload's language, cleaned and bounded."""
     with override(payload.language):
-        return _cleaned(_document(payload))
+        return cleaned(_document(payload))
 
 
 def _parties(payload: InvoicePayload) -> Iterator[dict[str, Any]]:
-    yield _party(gettext("Sold to"), payload.sold_to)
-    yield _party(gettext("Bill to"), payload.bill_to)
+    yield printed_party(gettext("Sold to"), payload.sold_to)
+    yield printed_party(gettext("Bill to"), payload.bill_to)
     if payload.ship_to is not None:
-        yield _party(gettext("Used at"), payload.ship_to)
+        yield printed_party(gettext("Used at"), payload.ship_to)
 
 
 def _document(payload: InvoicePayload) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _document(payload: InvoicePayload) -> dict[str, Any]:
         "keywords": [payload.number, payload.issue_date.isoformat()],
         "running": title,
         "pages": gettext("Page {page} of {pages}"),
-        "seller": _seller(payload.seller),
+        "seller": printed_seller(payload.seller),
         "parties": list(_parties(payload)),
         "owed": _owed(payload),
         "facts": list(_facts(payload)),
@@ -86,7 +86,8 @@ def _document(payload: InvoicePayload) -> dict[str, Any]:
     }
 
 
-def _seller(seller: Supplier) -> dict[str, Any]:
+def printed_seller(seller: Supplier) -> dict[str, Any]:
+    """The letterhead and the foot of a page, in the language in use."""
     facts = [(gettext("VAT ID"), seller.tax_id), (gettext("Registration number"), seller.registration_number)]
     if seller.email:
         facts.append((gettext("E-mail"), seller.email))
@@ -99,7 +100,8 @@ def _seller(seller: Supplier) -> dict[str, Any]:
     }
 
 
-def _party(label: str, party: Party) -> dict[str, Any]:
+def printed_party(label: str, party: Party) -> dict[str, Any]:
+    """Somebody named on a document, under a label."""
     lines = list(party.lines)
     if party.tax_id:
         lines.append(f"{gettext('VAT ID')} {party.tax_id}")
@@ -231,14 +233,14 @@ def _in_fours(text: str) -> str:
     return "\N{NO-BREAK SPACE}".join(text[index : index + 4] for index in range(0, len(text), 4))
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
     """Every text within, bounded and printable; the shape stays as it is."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):
-        return {key: _cleaned(item) for key, item in value.items()}
+        return {key: cleaned(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_cleaned(item) for item in value]
+        return [cleaned(item) for item in value]
     return value
 
 

@@ -1,4 +1,4 @@
-"""From an invoice's facts to its PDF: PDF/A-3a and PDF/UA-1 in one file, the same bytes every time.
+"""From the facts of a document to its PDF: PDF/A-3a and PDF/UA-1 in one file, the same bytes every time.
 
 Typesetting is native code that may not be forked after its first use, does not mind Python's
 timeouts and could grow without bound (T37, F38). So each process that makes documents keeps one
@@ -15,14 +15,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from datetime import time as clock
 from pathlib import Path
+from typing import Any
 
 from .codes import qr, transfer_qr
 from .einvoice import cii_of, is_expressible, marked
-from .payload import InvoicePayload
+from .payload import InvoicePayload, Supplier
 from .printed import clean_text, printed
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -64,14 +66,35 @@ def render_invoice(payload: InvoicePayload) -> Rendered:
 
 def request_of(payload: InvoicePayload) -> bytes:
     """What the renderer's process is asked for: the words and figures, the logo, and the date of the file."""
-    dated = datetime.combine(payload.issue_date, clock(), UTC)
+    return request_for(
+        "invoice",
+        printed(payload),
+        payload.seller,
+        dated=payload.issue_date,
+        pictures=_pictures(payload),
+        einvoice=cii_of(payload).decode() if is_expressible(payload) else "",
+    )
+
+
+def request_for(
+    template: str,
+    data: dict[str, Any],
+    seller: Supplier,
+    *,
+    dated: date,
+    pictures: Mapping[str, str] | None = None,
+    einvoice: str = "",
+) -> bytes:
+    """The request for a document of the set: `data` is what its template prints, cleaned and worded."""
     return json.dumps(
         {
-            "data": json.dumps(printed(payload), ensure_ascii=False),
-            "logo": payload.seller.logo,
-            "pictures": json.dumps(_pictures(payload)),
-            "einvoice": cii_of(payload).decode() if is_expressible(payload) else "",
-            "timestamp": int(dated.timestamp()),
+            "template": template,
+            "data": json.dumps(data, ensure_ascii=False),
+            "logo": seller.logo,
+            "accent": seller.accent,
+            "pictures": json.dumps(dict(pictures or {})),
+            "einvoice": einvoice,
+            "timestamp": int(datetime.combine(dated, clock(), UTC).timestamp()),
         }
     ).encode()
 

@@ -15,6 +15,7 @@ from accounts.address_rules import printed_lines
 from core.money import Money
 from invoices.documents.codes import check_code
 from invoices.documents.payload import (
+    ACCENT,
     Check,
     InvoicePayload,
     Line,
@@ -52,10 +53,10 @@ def payload_of(invoice: Invoice) -> InvoicePayload:
             due_date=invoice.due_date,
             period_start=invoice.period_start,
             period_end=invoice.period_end,
-            seller=_supplier(invoice.seller),
-            sold_to=_party(invoice.sold_to, invoice.account_name, tax_id=invoice.customer_vat_id),
-            bill_to=_party(invoice.bill_to, invoice.account_name),
-            ship_to=_party(invoice.ship_to, invoice.account_name) if invoice.ship_to else None,
+            seller=supplier_of(invoice.seller),
+            sold_to=party_of(invoice.sold_to, invoice.account_name, tax_id=invoice.customer_vat_id),
+            bill_to=party_of(invoice.bill_to, invoice.account_name),
+            ship_to=party_of(invoice.ship_to, invoice.account_name) if invoice.ship_to else None,
             profile_name=invoice.profile_name,
             sections=tuple(
                 Section(section.name or invoice.profile_name, section.net, tuple(map(_line, section.lines)))
@@ -83,7 +84,8 @@ def payload_of(invoice: Invoice) -> InvoicePayload:
         )
 
 
-def _supplier(copy: Mapping[str, str]) -> Supplier:
+def supplier_of(copy: Mapping[str, str]) -> Supplier:
+    """The seller of a copy that `Seller.snapshot` made."""
     return Supplier(
         name=copy["legal_name"],
         lines=tuple(printed_lines(copy)),
@@ -92,10 +94,12 @@ def _supplier(copy: Mapping[str, str]) -> Supplier:
         email=copy.get("email", ""),
         logo=_logo(copy.get("logo", "")),
         address=_postal(copy),
+        accent=copy.get("accent") or ACCENT,
     )
 
 
-def _party(copy: Mapping[str, str], account_name: str, *, tax_id: str = "") -> Party:
+def party_of(copy: Mapping[str, str], account_name: str, *, tax_id: str = "") -> Party:
+    """Somebody named by a copy of an address."""
     name = copy.get("company_name") or account_name
     return Party(name, tuple(printed_lines({**copy, "company_name": ""})), tax_id=tax_id, address=_postal(copy))
 

@@ -1,4 +1,4 @@
-"""The process that turns one invoice after another into PDF. Started by `render`; imports no Django.
+"""The process that turns one document after another into PDF. Started by `render`; imports no Django.
 
 It reads requests and writes answers on the socket that is its standard input: four bytes of length,
 then JSON; an answer ends with the PDF, whose length its JSON tells. It has no secrets in its
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import typst
 
-TEMPLATE = Path(__file__).with_name("invoice.typ")
+TEMPLATES = {name: Path(__file__).with_name(f"{name}.typ") for name in ("invoice", "receipt", "statement")}
 STANDARDS = ["a-3a", "ua-1"]
 # Drawn in place of a character that no font can show. Inter has it.
 REPLACEMENT = "\N{WHITE SQUARE}"
@@ -38,14 +38,20 @@ def main(seconds: float, memory_bytes: int) -> None:
     # Ctrl-C in a terminal reaches every process of the group; this one ends when its parent does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = socket.socket(fileno=sys.stdin.fileno())
-    compiler = typst.Compiler(str(TEMPLATE), root=str(TEMPLATE.parent), font_paths=fonts())
+    faces = fonts()
+    compilers: dict[str, typst.Compiler] = {}
     while (size := receive(channel, 4)) is not None:
         request = receive(channel, struct.unpack(">I", size)[0])
         if request is None:
             return
         # The default action of the signal ends the process: no Python code has to get a turn.
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        answer, pdf = typeset(compiler, json.loads(request))
+        asked = json.loads(request)
+        name = asked["template"]
+        if name not in compilers:
+            template = TEMPLATES[name]
+            compilers[name] = typst.Compiler(str(template), root=str(template.parent), font_paths=faces)
+        answer, pdf = typeset(compilers[name], asked)
         signal.setitimer(signal.ITIMER_REAL, 0)
         head = json.dumps(answer | {"bytes": len(pdf), "peak": peak_bytes()}).encode()
         channel.sendall(struct.pack(">I", len(head)) + head + pdf)
@@ -59,7 +65,7 @@ def typeset(compiler: typst.Compiler, request: dict) -> tuple[dict, bytes]:
     """
     inputs = {"data": request["data"], "logo": request["logo"]}
     # Not printed as text, so no font matters to them.
-    others = {"pictures": request["pictures"], "einvoice": request["einvoice"]}
+    others = {name: request[name] for name in ("pictures", "einvoice", "accent")}
     replaced: set[str] = set()
     for _ in range(ATTEMPTS):
         try:
