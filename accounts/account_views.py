@@ -1,6 +1,7 @@
 """Pages of one account beside its panel of addresses: tax numbers, planned changes, another legal name; and
 the profile of an organisation."""
 
+from mimetypes import guess_extension
 from typing import Any
 
 from django.contrib import messages
@@ -15,7 +16,6 @@ from accounts.forms import NameChangeForm, OrganisationForm, TaxIdsForm
 from accounts.models import BillingAccount, NameChange, Organisation, PlannedChange, VatCheck
 from accounts.services.organisations import country_of
 from accounts.states import NameChangeStatus
-from accounts.validators import DOCUMENT_TYPES
 from core.errors import Refused
 from core.forms import posted
 from core.history import last_change
@@ -158,7 +158,7 @@ def name_change_document(request: HttpRequest, change: NameChange) -> HttpRespon
 
 def document_response(change: NameChange) -> FileResponse:
     """Somebody else's file: saved and never shown, as what its content said it is (T41)."""
-    name = f"{change.code}.{DOCUMENT_TYPES[change.document_type]}"
+    name = f"{change.code}{guess_extension(change.document_type)}"
     try:
         file = change.document.open("rb")
     except FileNotFoundError:

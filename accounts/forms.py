@@ -29,13 +29,13 @@ from accounts.validators import (
     clean_registration_number,
     clean_vat_id,
     registration_label,
-    validate_document,
     vat_id_hint,
 )
 from core.codes import new_code
 from core.errors import Refused
 from core.forms import ChoiceCardsField, Grid, PortalFormHelper, Section
 from core.policy import ACCOUNT_ROLES, ROLE_DESCRIPTIONS, Role
+from core.uploads import CheckedFileField
 
 _AUTOCOMPLETE = {
     "company_name": "organization",
@@ -289,13 +289,12 @@ class NameChangeForm(forms.Form):
     """A request for another legal name, with the document that proves it (§3.1)."""
 
     new_name = forms.CharField(label=gettext_lazy("New legal name"), max_length=200)
-    document = forms.FileField(
+    document = CheckedFileField(
         label=gettext_lazy("Document"),
         help_text=gettext_lazy(
             "An extract of the trade register or a letter of the authorities that shows the new name. "
             "PDF, PNG or JPEG, at most 5 MB."
         ),
-        widget=forms.FileInput(attrs={"accept": "application/pdf,image/png,image/jpeg"}),
         max_length=150,
         error_messages={"empty": gettext_lazy("This file is empty. Choose another one.")},
     )
@@ -307,11 +306,6 @@ class NameChangeForm(forms.Form):
         help_text=gettext_lazy("Since when the name holds, and what else helps to check it."),
     )
     helper = PortalFormHelper("new_name", "document", "note")
-
-    def clean_document(self) -> UploadedFile:
-        file: UploadedFile = self.cleaned_data["document"]
-        validate_document(file)
-        return file
 
 
 class DecisionForm(forms.Form):

@@ -148,26 +148,3 @@ def validate_logo(file: Any) -> None:
     width, height = struct.unpack(">II", head[16:24])
     if not (0 < width <= LOGO_SIDE and 0 < height <= LOGO_SIDE):
         raise ValidationError(_("The logo may have at most 4,000 pixels a side."), code="logo_pixels")
-
-
-# What a proof of a legal name may be, by its content, and how such a file is called.
-DOCUMENT_TYPES = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
-DOCUMENT_BYTES = 5 * 1024 * 1024
-
-
-def validate_document(file: Any) -> str:
-    """A PDF, PNG or JPEG of at most 5 MB, by its content and not by its name (T41). Returns its content type."""
-    if file.size > DOCUMENT_BYTES:
-        raise ValidationError(_("The document may have at most 5 MB."), code="document_size")
-    file.seek(0)
-    head = file.read(1024)
-    file.seek(max(file.size - 1024, 0))
-    tail = file.read(1024)
-    file.seek(0)
-    if head.startswith(b"%PDF-") and b"%%EOF" in tail:
-        return "application/pdf"
-    if head.startswith(_PNG) and head[12:16] == b"IHDR" and b"IEND" in tail:
-        return "image/png"
-    if head.startswith(b"\xff\xd8\xff") and b"\xff\xd9" in tail:
-        return "image/jpeg"
-    raise ValidationError(_("The document has to be a whole PDF, PNG or JPEG file."), code="document_type")

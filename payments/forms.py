@@ -16,10 +16,10 @@ from accounts.models import BillingAccount
 from core.forms import ChoiceCardsField, Grid, MoneyField, PortalFormHelper, Section
 from core.money import Money
 from core.templatetags.ui import money
+from core.uploads import CheckedFilesField
 from invoices.models import Invoice
 from payments.models import Decision, PaymentMethod, TransferRequest
 from payments.shown import ShownMethod, Use
-from payments.uploads import MOST_FILES, CheckedFile, check_file
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
 
@@ -357,29 +357,8 @@ class PayForm(forms.Form):
 # --- Bank transfer ------------------------------------------------------------------------------
 
 
-class SeveralFilesInput(forms.ClearableFileInput):
-    allow_multiple_selected = True
-
-
-class CheckedFilesField(forms.FileField):
-    """Files of which each was looked into; cleans to a list of CheckedFile."""
-
-    def __init__(self, **options: Any) -> None:
-        endings = ".pdf,.png,.jpg,.jpeg"
-        super().__init__(widget=SeveralFilesInput(attrs={"accept": endings, "class": "form-control"}), **options)
-
-    def clean(self, data: Any, initial: Any = None) -> list[CheckedFile]:
-        uploads = data if isinstance(data, (list, tuple)) else [data] if data else []
-        if len(uploads) > MOST_FILES:
-            raise forms.ValidationError(
-                _("Hand in at most %(number)d files at once."), code="too_many", params={"number": MOST_FILES}
-            )
-        if not uploads:
-            super().clean(None, initial)
-        return [check_file(super(CheckedFilesField, self).clean(upload, initial)) for upload in uploads]
-
-
 TERMS = [(days, gettext_lazy("%d days") % days) for days in (14, 30, 45, 60)]
+MOST_FILES = 5
 _FILES = gettext_lazy("PDF, PNG or JPEG, at most 5 MB each.")
 
 
@@ -402,7 +381,10 @@ class TransferRequestForm(forms.Form):
         label=gettext_lazy("Explanation"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
     documents = CheckedFilesField(
-        label=gettext_lazy("Extract of the trade register, annual accounts"), help_text=_FILES, required=False
+        most=MOST_FILES,
+        label=gettext_lazy("Extract of the trade register, annual accounts"),
+        help_text=_FILES,
+        required=False,
     )
 
     def __init__(self, data: Any = None, files: Any = None, *, account: BillingAccount, profile: Any) -> None:
@@ -440,7 +422,7 @@ class TransferAnswerForm(forms.Form):
     answer = forms.CharField(
         label=gettext_lazy("Your answer"), max_length=2000, widget=forms.Textarea(attrs={"rows": 4})
     )
-    documents = CheckedFilesField(label=gettext_lazy("Documents"), help_text=_FILES, required=False)
+    documents = CheckedFilesField(most=MOST_FILES, label=gettext_lazy("Documents"), help_text=_FILES, required=False)
 
     def __init__(self, data: Any = None, files: Any = None) -> None:
         super().__init__(data, files)

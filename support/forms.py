@@ -4,45 +4,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
-from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import BillingAccount
-from core.errors import Refused
 from core.forms import Grid, PortalFormHelper
+from core.uploads import PAPERS_AND_TEXT, CheckedFilesField
 from invoices.models import Invoice
 from profiles.models import BillingProfile
-from support.files import CheckedFile, check_file
 from support.models import Category
-from support.services import LONGEST
+from support.services import LONGEST, MOST_FILES
 
 
-class FilesInput(forms.ClearableFileInput):
-    allow_multiple_selected = True
-
-
-class FilesField(forms.FileField):
-    """Several files, each looked into; cleans to a list of CheckedFile."""
-
-    widget = FilesInput
-
-    def clean(self, data: Any, initial: Any = None) -> list[CheckedFile]:
-        uploads: Sequence[UploadedFile] = data if isinstance(data, list | tuple) else [data] if data else []
-        found, errors = [], []
-        for upload in uploads:
-            try:
-                super().clean(upload, initial)
-                found.append(check_file(upload))
-            except Refused as refusal:
-                errors.append(refusal)
-        if errors:
-            raise forms.ValidationError(errors)
-        return found
-
-
-def _files_field() -> FilesField:
-    return FilesField(
-        label=_("Files"), required=False, help_text=_("At most 3 of 5 MB each: PDF, PNG, JPEG, TXT or CSV.")
+def _files_field() -> CheckedFilesField:
+    return CheckedFilesField(
+        most=MOST_FILES,
+        kinds=PAPERS_AND_TEXT,
+        label=_("Files"),
+        required=False,
+        help_text=_("At most 3 of 5 MB each: PDF, PNG, JPEG, TXT or CSV."),
     )
 
 

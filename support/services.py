@@ -17,13 +17,14 @@ from core.errors import Refused
 from core.messages import MailClass, queue_message
 from core.policy import Action, demand, may, read_roles
 from core.states import move
+from core.uploads import CheckedFile, keep_file
 from invoices.models import Invoice, InvoiceLine
 from profiles.models import BillingProfile
-from support.files import MOST_FILES, CheckedFile, keep_file
 from support.models import SupportFile, SupportMessage, SupportRequest
 from support.states import RequestStatus
 
 LONGEST = 10_000
+MOST_FILES = 3
 MESSAGES_PER_PERSON = Limit("support message of a person", 20, timedelta(hours=1))
 
 
@@ -134,7 +135,7 @@ def _keep(files: Sequence[CheckedFile]) -> list[tuple[CheckedFile, str]]:
     """Write the files before the transaction: a row never names a file that is not there."""
     if len(files) > MOST_FILES:
         raise Refused(_("Send at most %(most)d files at once.") % {"most": MOST_FILES}, "too_many_files")
-    return [(file, keep_file(file)) for file in files]
+    return [(file, keep_file(file, "support")) for file in files]
 
 
 def _write(

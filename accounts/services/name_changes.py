@@ -1,11 +1,12 @@
 """Another legal name for the sold-to: asked for with proof, decided by the vendor's staff (§3.1)."""
 
 from contextlib import ExitStack
+from mimetypes import guess_extension
 from typing import Any
 from uuid import uuid4
 
 from django.core.exceptions import PermissionDenied
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.base import ContentFile
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -17,35 +18,35 @@ from accounts.services.invitations import is_customer_staff
 from accounts.services.notices import mail_people, owners_of
 from accounts.services.roles import lock_account
 from accounts.states import NameChangeStatus
-from accounts.validators import DOCUMENT_TYPES, validate_document
 from core.errors import Refused
 from core.history import acting
 from core.messages import MailClass, queue_message
 from core.policy import Action, demand
 from core.states import move
+from core.uploads import CheckedFile
 
 
 def request_name_change(
-    account: BillingAccount, *, new_name: str, note: str, document: UploadedFile, by: Any
+    account: BillingAccount, *, new_name: str, note: str, document: CheckedFile, by: Any
 ) -> NameChange:
     """Ask for another legal name. The owners and the vendor get a mail; nothing changes until staff decides.
 
-    Refuses `same_name`, `request_waits` where one waits already, and a document that `validate_document` refuses.
+    Refuses `same_name`, and `request_waits` where one waits already.
     """
     demand(by, Action.ACCOUNT_REQUEST_LEGAL_NAME, account)
-    kind = validate_document(document)
     new_name = " ".join(new_name.split())
     _refuse_needless(account, new_name)
     request = NameChange(
         account=account,
         new_name=new_name,
         note=note,
-        document_name=(document.name or "")[-150:],
-        document_type=kind,
+        document_name=document.name,
+        document_type=document.content_type,
         requested_by=by,
     )
     # The file is written before the row and taken away where the row is not: no row names a file that is not there.
-    request.document.save(f"{uuid4().hex}.{DOCUMENT_TYPES[kind]}", document, save=False)
+    ending = guess_extension(document.content_type)
+    request.document.save(f"{uuid4().hex}{ending}", ContentFile(document.content), save=False)
     with ExitStack() as undo:
         undo.callback(request.document.delete, save=False)
         _write(request, by)

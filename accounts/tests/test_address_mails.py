@@ -4,7 +4,6 @@ import re
 from datetime import date
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from accounts import services
@@ -14,6 +13,7 @@ from accounts.tests.factories import BillingAccountFactory, SellerFactory, UserF
 from accounts.verifiers import Answer
 from core.mail import write_mail
 from core.models import Message
+from core.uploads import CheckedFile
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ def every_mail(account, owner, staff):
     )
     verify_vat_id(VatCheck.objects.get(account=account), NoToEverything(), at=timezone.now())
     for decide, note in ((services.refuse_name_change, "Not <b>readable</b>"), (services.approve_name_change, "")):
-        file = SimpleUploadedFile("extract.pdf", b"%PDF-1.7\n%%EOF\n")
+        file = CheckedFile("extract.pdf", "application/pdf", b"%PDF-1.7\n%%EOF\n")
         request = services.request_name_change(account, new_name="Alfa & Co", note="", document=file, by=owner)
         decide(request, note=note, by=staff)
 

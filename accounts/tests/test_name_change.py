@@ -15,10 +15,12 @@ from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, 
 from core.errors import Forbidden, Refused
 from core.models import Message
 from core.policy import Role
+from core.uploads import CheckedFile
 
 pytestmark = pytest.mark.django_db
 
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
+WHAT_IT_IS_NOT = "is not what its name says, is not whole, or is empty"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 17 + zlib.compress(b"x") + b"\0\0\0\0IEND\xaeB`\x82"
 JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 20 + b"\xff\xd9"
 
@@ -61,7 +63,7 @@ def sent(content=PDF, file_name="extract.pdf", **more):
 
 
 def requested(account, by, **more):
-    document = SimpleUploadedFile("extract.pdf", PDF)
+    document = CheckedFile("extract.pdf", "application/pdf", PDF)
     return services.request_name_change(
         account, **{"new_name": "Alfa Groep N.V.", "note": "", "document": document, "by": by, **more}
     )
@@ -98,25 +100,25 @@ def test_S0_8_a_request_waits_and_changes_nothing(account, owner, files):
         assert "Alfa Groep N.V." in browser.get(page).content.decode()
 
 
-@pytest.mark.parametrize(("content", "kind"), [(PDF, "application/pdf"), (PNG, "image/png"), (JPEG, "image/jpeg")])
-def test_T41_what_a_file_is_decides_its_content(account, owner, content, kind):
-    signed_in(owner).post(page_of(account), sent(content, "whatever.exe"))
+@pytest.mark.parametrize(("content", "ending"), [(PDF, "pdf"), (PNG, "png"), (JPEG, "jpg")])
+def test_T41_what_a_file_is_decides_its_content(account, owner, content, ending):
+    signed_in(owner).post(page_of(account), sent(content, f"EXTRACT.{ending.upper()}"))
 
     change = NameChange.objects.get()
-    assert change.document_type == kind
-    assert change.document.name.rpartition(".")[2] in {"pdf", "png", "jpg"}
+    assert change.document_type == {"pdf": "application/pdf", "png": "image/png", "jpg": "image/jpeg"}[ending]
+    assert change.document.name.rpartition(".")[2] == ending
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"<html><script>alert(1)</script>", "PDF, PNG or JPEG"),
-        (b"MZ\x90\0 a program", "PDF, PNG or JPEG"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "PDF, PNG or JPEG"),
-        (PDF[:20], "whole PDF"),
-        (PNG[:20], "whole PDF"),
+        (b"<html><script>alert(1)</script>", WHAT_IT_IS_NOT),
+        (b"MZ\x90\0 a program", WHAT_IT_IS_NOT),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", WHAT_IT_IS_NOT),
+        (PDF[:20], WHAT_IT_IS_NOT),
+        (PNG[:20], WHAT_IT_IS_NOT),
         (b"", "empty"),
-        (PDF + b"\0" * (5 * 1024 * 1024), "at most 5 MB"),
+        (PDF + b"\0" * (5 * 1024 * 1024), "larger than 5 MB"),
     ],
     ids=["html", "program", "svg", "cut pdf", "cut png", "empty", "too large"],
 )

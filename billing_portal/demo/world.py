@@ -13,7 +13,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import time_machine
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from accounts.models import (
@@ -47,6 +46,7 @@ from core.jobs import registry, run_due
 from core.models import Message
 from core.periods import Month, months_between
 from core.policy import Role
+from core.uploads import CheckedFile
 from invoices.models import Invoice
 from invoices.services.charge_import import import_charges
 from invoices.services.run import run_billing
@@ -441,7 +441,7 @@ def _waiting(world: World) -> None:
         by=marieke,
     )
     projects = BillingAccount.objects.get(name="Beta Bouw Projecten B.V.")
-    document = SimpleUploadedFile("uittreksel.pdf", EXTRACT)
+    document = CheckedFile("uittreksel.pdf", "application/pdf", EXTRACT)
     request_name_change(
         projects,
         new_name="Beta Projecten B.V.",

@@ -3,10 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
-from uuid import uuid4
 
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,12 +14,12 @@ from core.errors import Refused
 from core.history import acting
 from core.policy import Action, demand
 from core.states import move
+from core.uploads import CheckedFile, keep_file
 from payments.mail import tell_of_transfer
 from payments.models import Brand, Family, PaymentMethod, TransferDocument, TransferRequest
 from payments.services.methods import make_default
 from payments.states import TransferStatus
 from payments.transfers import transfer_rules
-from payments.uploads import CheckedFile
 from profiles.models import BillingProfile
 
 
@@ -40,7 +37,7 @@ def request_transfer(
     `values` are the fields that people fill in. Refuses `not_eligible` with the rules that are not met.
     """
     demand(by, Action.METHOD_REQUEST_TRANSFER, profile or account)
-    files = [(document, _store(document)) for document in documents]
+    files = [(document, keep_file(document, f"transfer-requests/{timezone.now():%Y/%m}")) for document in documents]
     with transaction.atomic(), acting(by, "transfer.request"):
         lock_account(account)
         if missing := [rule.title for rule in transfer_rules(account, profile, on=on) if not rule.is_met]:
@@ -56,7 +53,7 @@ def request_transfer(
 def answer_question(request: TransferRequest, *, answer: str, documents: Iterable[CheckedFile] = (), by: User) -> None:
     """Tell what staff asked for; they look at it again. Refuses what waits for no answer."""
     demand(by, Action.METHOD_REQUEST_TRANSFER, request)
-    files = [(document, _store(document)) for document in documents]
+    files = [(document, keep_file(document, f"transfer-requests/{timezone.now():%Y/%m}")) for document in documents]
     with transaction.atomic(), acting(by, "transfer.answer"):
         told = "\n\n".join(filter(None, [request.explanation, answer]))[-2000:]
         move(request, TransferStatus.SUBMITTED, explanation=told, note="")
@@ -113,12 +110,6 @@ def approve_request(request: TransferRequest, *, term_days: int, note: str = "",
         make_default(method, profiles)
         profiles.update(payment_term_days=term_days)
         tell_of_transfer(request)
-
-
-def _store(document: CheckedFile) -> str:
-    """Written before the row that names it: a row never points to nothing."""
-    name = f"transfer-requests/{timezone.now():%Y/%m}/{uuid4().hex}"
-    return str(default_storage.save(name, ContentFile(document.content)))
 
 
 def _keep(request: TransferRequest, files: Iterable[tuple[CheckedFile, str]], by: User) -> None:

@@ -13,6 +13,7 @@ from core.errors import Forbidden, Refused
 from core.models import Message
 from core.periods import Month
 from core.policy import Role
+from core.uploads import LARGEST, check_file
 from invoices.tests.factories import InvoiceFactory
 from payments.models import PaymentMethod, ProfileMethods, TransferDocument, TransferRequest
 from payments.services.methods import remove_method, set_default_method
@@ -20,12 +21,12 @@ from payments.services.pay import pay_invoices
 from payments.services.transfers import approve_request, request_transfer, take_up
 from payments.tests.factories import PaymentMethodFactory
 from payments.transfers import transfer_rules
-from payments.uploads import LARGEST, check_file
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 
 pytestmark = pytest.mark.django_db
 
-PDF = b"%PDF-1.7 an extract"
+PDF = b"%PDF-1.7 an extract\n%%EOF\n"
+WHAT_IT_IS_NOT = "is not what its name says, is not whole, or is empty"
 FIELDS = {
     "legal_name": "Alfa Logistiek B.V.",
     "registration_number": "24381907",
@@ -109,13 +110,13 @@ def test_P16_the_rules_are_shown_before_anything_is_typed(client, profile):
 
 def test_P16_S3_21_a_request_is_sent_with_its_documents_and_stands_on_its_page(client, profile, owner):
     a_good_customer(profile)
-    files = [SimpleUploadedFile("extract.pdf", PDF), SimpleUploadedFile("stamp.png", b"\x89PNG\r\n\x1a\n...")]
+    files = [SimpleUploadedFile("extract.pdf", PDF), SimpleUploadedFile("stamp.png", b"\x89PNG\r\n\x1a\nIEND")]
 
     response = client.post(address_of(profile), {**FIELDS, "documents": files}, follow=True)
 
     request = TransferRequest.objects.get()
     assert (request.status, request.monthly_minor, request.requested_by) == ("submitted", 150_000, owner)
-    assert list(request.documents.values_list("name", "size")) == [("extract.pdf", len(PDF)), ("stamp.png", 11)]
+    assert list(request.documents.values_list("name", "size")) == [("extract.pdf", len(PDF)), ("stamp.png", 12)]
     assert response.redirect_chain == [(f"/transfer-requests/{request.code}/", 302)]
     assert "Submitted" in text_of(response)
     assert Message.objects.filter(template="transfer_request").count() == 1
@@ -123,15 +124,21 @@ def test_P16_S3_21_a_request_is_sent_with_its_documents_and_stands_on_its_page(c
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
-    [("virus.exe", b"MZ"), ("page.pdf", b"<script>alert(1)</script>"), ("empty.pdf", b"x"), ("picture.png", PDF)],
+    ("name", "content", "said"),
+    [
+        ("virus.exe", b"MZ", "is no PDF, PNG or JPEG"),
+        ("page.pdf", b"<script>alert(1)</script>", WHAT_IT_IS_NOT),
+        ("one.pdf", b"x", WHAT_IT_IS_NOT),
+        ("cut.pdf", PDF[:9], WHAT_IT_IS_NOT),
+        ("picture.png", PDF, WHAT_IT_IS_NOT),
+    ],
 )
-def test_T43_a_file_is_judged_by_its_content_and_nothing_is_sent(client, profile, name, content):
+def test_T43_a_file_is_judged_by_its_content_and_nothing_is_sent(client, profile, name, content, said):
     a_good_customer(profile)
 
     response = client.post(address_of(profile), {**FIELDS, "documents": [SimpleUploadedFile(name, content)]})
 
-    assert "is no PDF, PNG or JPEG" in text_of(response)
+    assert said in text_of(response)
     assert not TransferRequest.objects.exists()
 
 

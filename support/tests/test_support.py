@@ -19,7 +19,7 @@ from support.models import SupportFile, SupportMessage, SupportRequest
 from support.tests.factories import SupportRequestFactory
 
 pytestmark = pytest.mark.django_db
-PDF = b"%PDF-1.7 something"
+PDF = b"%PDF-1.7 something\n%%EOF\n"
 
 
 @pytest.fixture(autouse=True)
