@@ -97,6 +97,7 @@ class ServiceNoticeAdmin(admin.ModelAdmin):
             **self.admin_site.each_context(request),
             "title": _("Preview"),
             "opts": self.opts,
+            "original": notice,
             "notice": notice,
             "number": people.count(),
             "some": people[:10],

@@ -123,6 +123,7 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin):
             **self.admin_site.each_context(request),
             "title": _("Decide about a payment"),
             "opts": self.opts,
+            "original": payment,
             "payment": payment,
             "form": form,
             "allocations": payment.allocations.select_related("invoice", "payment").order_by("pk"),
@@ -240,6 +241,7 @@ class TransferRequestAdmin(ReadOnly, admin.ModelAdmin):
             "title": _("Decide about %(request)s") % {"request": transfer},
             "opts": self.opts,
             "form": form,
+            "original": transfer,
             "transfer": transfer,
             "has_view_permission": True,
         }
