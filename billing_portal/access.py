@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.functional import Promise
 
@@ -52,6 +53,16 @@ def grants_of(account: BillingAccount, *, on: date, user: User | None = None) ->
         *_on_account(account, on, user),
         *_on_profiles_of(account, on, user),
     ]
+
+
+def people_of(account: BillingAccount) -> models.QuerySet[User]:
+    """Everybody whom access to the account is about: people of its organisation, and whoever has a role in it."""
+    concerned = (
+        Q(memberships__organisation=account.organisation_id)
+        | Q(account_roles__account=account)
+        | Q(profile_roles__profile__account=account)
+    )
+    return User.objects.filter(concerned).distinct()
 
 
 def who_may(account: BillingAccount, action: Action, *, on: date) -> list[Grant]:

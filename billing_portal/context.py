@@ -71,6 +71,11 @@ class Shell:
         return "layouts/_error_page.html" if self.person else "layouts/_error_plain.html"
 
     @property
+    def viewing(self) -> Any:
+        """The row that says through whose eyes the page is seen; None where they are the person's own."""
+        return getattr(self.request, "viewing", None)
+
+    @property
     def person(self) -> str:
         user = getattr(self.request, "user", None)
         return str(user) if user is not None and user.is_authenticated else ""
@@ -125,7 +130,7 @@ class Shell:
     def factor_needed_by(self) -> Any:
         """Until when the person may go on without the second factor that they need; None where that is no matter."""
         person = self.request.user
-        if not person.is_authenticated or not is_in_grace(self.request, policy.role_book(person)):
+        if self.viewing or not person.is_authenticated or not is_in_grace(self.request, policy.role_book(person)):
             return None
         return grace_ends_at(person)  # type: ignore[arg-type]
 
@@ -133,7 +138,7 @@ class Shell:
     def asks_for_contact(self) -> bool:
         """Whether it is time to ask if the contact address is still right (S0-11b)."""
         person = self.request.user
-        is_asked = self.request.method == "GET" and not self.request.session.get(LATER_KEY)
+        is_asked = self.request.method == "GET" and not self.viewing and not self.request.session.get(LATER_KEY)
         return bool(is_asked and person.is_authenticated and wants_confirming(person))
 
     @property

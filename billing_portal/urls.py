@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
-from billing_portal import health, views, views_access
+from billing_portal import health, views, views_access, views_viewing
 from billing_portal.demo.access import is_demo
 
 ACCOUNT = "billing-accounts/<code:code>/"
@@ -23,6 +23,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
         views_access.account_person,
         name="account_person",
     ),
+    path(
+        "billing-accounts/<code:code>/access/people/<int:person>/viewing/",
+        views_viewing.account_viewing,
+        name="account_viewing",
+    ),
+    path(
+        "billing-profiles/<code:code>/permissions/people/<int:person>/viewing/",
+        views_viewing.profile_viewing,
+        name="profile_viewing",
+    ),
+    path("viewing/end/", views_viewing.viewing_end, name="viewing_end"),
     path("billing-accounts/<code:code>/access/question/", views_access.account_question, name="account_question"),
     path("billing-profiles/<code:code>/activity/", views.profile_activity, name="profile_activity"),
     path(

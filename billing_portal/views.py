@@ -35,7 +35,8 @@ def home(request: HttpRequest) -> HttpResponse:
 @requires(Action.ACCOUNT_SEE, BillingAccount)
 def account_overview(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """The account at a glance: a to-do list first, figures second."""
-    remember_scope(account, by=request.user)
+    if request.viewing is None:  # type: ignore[attr-defined]
+        remember_scope(account, by=request.user)
     today = timezone.localdate()
     tasks = todo.tasks(request.user, account, today)
     request.todo_count = len(tasks)  # type: ignore[attr-defined]

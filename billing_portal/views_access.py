@@ -1,11 +1,10 @@
 """Who may do what in an account, and why: one person with all their roles, or one action with all who may (P12)."""
 
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
-from accounts.models import BillingAccount, User
+from accounts.models import BillingAccount
 from billing_portal import access
 from core.policy import Action, requires, roles_granting
 
@@ -13,12 +12,7 @@ from core.policy import Action, requires, roles_granting
 @requires(Action.ACCOUNT_VIEW_ROLES, BillingAccount)
 def account_person(request: HttpRequest, account: BillingAccount, person: int) -> HttpResponse:
     """Every role of somebody in the account, where it comes from, and what it allows."""
-    concerned = (
-        Q(memberships__organisation=account.organisation_id)
-        | Q(account_roles__account=account)
-        | Q(profile_roles__profile__account=account)
-    )
-    somebody = get_object_or_404(User.objects.filter(concerned).distinct(), pk=person)
+    somebody = get_object_or_404(access.people_of(account), pk=person)
     context = {
         "account": account,
         "person": somebody,

@@ -32,13 +32,14 @@ def recently_confirmed(view: Callable[..., HttpResponse]) -> Callable[..., HttpR
     """Ask for password or second factor before the view, unless that was done in the last ten minutes.
 
     Stands below `@requires` or `@signed_in_only`, so that who may not do it at all is told so first. After the
-    confirmation the person comes back to the page; nothing that was sent is done without it.
+    confirmation the person comes back to the page; nothing that was sent is done without it. Whoever views as somebody
+    else confirmed when that began, and nothing is done there.
     """
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         allowed = OPENS_FOR if request.method in {"GET", "HEAD"} else SENT_FOR
-        if is_confirmed(request, allowed):
+        if getattr(request, "viewing", None) is not None or is_confirmed(request, allowed):
             return view(request, *args, **kwargs)
         return ask_for_confirmation(request)
 

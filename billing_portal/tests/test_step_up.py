@@ -11,7 +11,9 @@ from core.policy import Action, Role
 pytestmark = [pytest.mark.django_db, pytest.mark.step_up]
 SENSITIVE = {
     Action.ACCOUNT_ASSIGN_ROLES,
+    Action.ACCOUNT_VIEW_AS,
     Action.PROFILE_ASSIGN_ROLES,
+    Action.PROFILE_VIEW_AS,
     Action.METHOD_ADD,
     Action.METHOD_REPLACE_DEFAULT,
     Action.METHOD_SET_ACTIVE,
