@@ -1,29 +1,56 @@
-"""Which VAT an invoice carries (domain §3.6). Pure: no clock, no database.
+"""Which VAT a supply carries (domain §3.6). Pure: no clock, no database.
 
-Decided by where the seller and the customer are established and by the customer's VAT id, as the VAT
-directive (2006/112/EC) has it for services: at home and to a consumer in the Union the seller's own
-rate, to a business elsewhere in the Union none and the customer accounts for it (articles 44 and
-196), outside the Union none. An id is checked for its form and its check digits; asking the
-authorities whether it is in use is a later step. Categories are those of EN 16931 (UNCL 5305).
+Decided by where the seller and the customer are established, by the customer's VAT id, by what is
+supplied and by the day on which the tax falls due, as the VAT directive (2006/112/EC) has it for services:
+
+- at home, and to a business in the Union without a verified VAT id: the seller's rate;
+- to a business elsewhere in the Union none, and the customer accounts for it (articles 44 and 196);
+- to a consumer elsewhere in the Union the seller's rate, or for electronic services that of the
+  customer's country once the seller has registered for the one-stop shop (articles 58, 59c and 369a);
+- outside the Union none (article 44).
+
+Rates are dated data: `data/vat_rates.csv`, which says where each comes from. A VAT id is checked here for
+its form and its check digits; whether its register knows it is for `accounts` to say. Categories are those
+of EN 16931 (UNCL 5305).
 """
 
+import csv
+from bisect import bisect_right
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext, override
 from django.utils.translation import gettext_noop as _
 
 from accounts.validators import clean_vat_id
+from subscriptions.supplies import Supply
 
-# Standard rates in percent, as they stand in November 2026. A seller elsewhere has no rule here and issues nothing.
-STANDARD_RATES = {
-    "AT": "20", "BE": "21", "BG": "20", "CY": "19", "CZ": "21", "DE": "19", "DK": "25", "EE": "24", "ES": "21",
-    "FI": "25.5", "FR": "20", "GR": "24", "HR": "25", "HU": "27", "IE": "23", "IT": "22", "LT": "21", "LU": "17",
-    "LV": "21", "MT": "18", "NL": "21", "PL": "23", "PT": "23", "RO": "21", "SE": "25", "SI": "22", "SK": "23",
-}  # fmt: skip
-UNION = frozenset(STANDARD_RATES)
+RATES_FILE = Path(__file__).parent / "data" / "vat_rates.csv"
+_KINDS = {Supply.ELECTRONIC: "standard", Supply.GENERAL: "standard", Supply.REDUCED: "reduced"}
+# Article 58: a consumer is taxed where they live.
+_WHERE_USED = {Supply.ELECTRONIC, Supply.REDUCED}
+
+
+def read_rates() -> dict[tuple[str, str], list[tuple[date, Decimal]]]:
+    """The rates of each country and kind with their first days, in the order of these."""
+    rates: dict[tuple[str, str], list[tuple[date, Decimal]]] = {}
+    with RATES_FILE.open(encoding="utf-8") as file:
+        for row in csv.DictReader(line for line in file if not line.startswith("#")):
+            day = date.fromisoformat(row["valid_from"])
+            rates.setdefault((row["country"], row["kind"]), []).append((day, Decimal(row["rate"])))
+    return {place: sorted(dated) for place, dated in rates.items()}
+
+
+RATES = read_rates()
+UNION = frozenset(country for country, kind in RATES if kind == "standard")
+
+
+class UnknownRate(LookupError):
+    """No rate is known for what is supplied, where and when: it must not be invoiced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +69,95 @@ class Treatment:
 
 REVERSE_CHARGE = Treatment("AE", Decimal(0), _("Reverse charge: VAT due by the customer (article 196, 2006/112/EC)"))
 OUT_OF_SCOPE = Treatment("O", Decimal(0), _("Outside the scope of EU VAT (article 44, 2006/112/EC)"))
+ZERO_RATED = Treatment("Z", Decimal(0))
 
 
-def treatment(seller_country: str, customer_country: str, vat_id: str) -> Treatment:
-    """The VAT of services from one country to a customer in another, by ISO 3166-1 alpha-2 codes.
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What decides the VAT of a customer besides what is supplied and when; countries by ISO 3166-1 alpha-2.
 
-    Raises ValueError for a seller outside the Union, whose rules are not known here.
+    `is_business`: a VAT id of the customer's country in the Union that counts. `one_stop_shop_from`: the day
+    from which the seller declares by the one-stop shop; None is never.
+    """
+
+    seller_country: str
+    customer_country: str
+    is_business: bool = False
+    one_stop_shop_from: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """From the first day to the last, both included, that treatment counts."""
+
+    first: date
+    last: date
+    treatment: Treatment
+
+
+def situation(
+    seller_country: str, customer_country: str, vat_id: str, *, one_stop_shop_from: date | None = None
+) -> Situation:
+    """The situation of a customer with that VAT id. Raises ValueError for a seller outside the Union, whose rules
+    are not known here.
     """
     if seller_country not in UNION:
         raise ValueError(f"no VAT rule for a seller in {seller_country or 'no country'}")
-    if customer_country not in UNION:
+    is_business = is_vat_id(vat_id, customer_country)
+    return Situation(seller_country, customer_country, is_business, one_stop_shop_from)
+
+
+def treatment(where: Situation, on: date, supply: str = Supply.ELECTRONIC) -> Treatment:
+    """The VAT of what is supplied there with its tax point on that day. Raises UnknownRate."""
+    if where.customer_country not in UNION:
         return OUT_OF_SCOPE
-    if customer_country != seller_country and is_vat_id(vat_id, customer_country):
+    is_abroad = where.customer_country != where.seller_country
+    if is_abroad and where.is_business:
         return REVERSE_CHARGE
-    return _standard(seller_country)
+    if supply == Supply.ZERO:
+        return ZERO_RATED
+    opened = where.one_stop_shop_from
+    counts_there = is_abroad and supply in _WHERE_USED and opened is not None and opened <= on
+    country = where.customer_country if counts_there else where.seller_country
+    return _rated(rate_on(country, on, _KINDS[Supply(supply)]))
+
+
+def rate_on(country: str, on: date, kind: str = "standard") -> Decimal:
+    """The rate of that country in percent on that day. Raises UnknownRate."""
+    dated = RATES.get((country, kind), [])
+    place = bisect_right(dated, on, key=lambda entry: entry[0])
+    if not place:
+        raise UnknownRate(f"no {kind} rate of {country} on {on}")
+    return dated[place - 1][1]
+
+
+@cache
+def pieces(where: Situation, supply: str, since: date, until: date) -> tuple[Piece, ...]:
+    """How what is supplied there is treated over these days, both included; nothing for days without a known rate."""
+    countries = {where.seller_country, where.customer_country}
+    starts = {since, *(day for (country, _kind), dated in RATES.items() if country in countries for day, _ in dated)}
+    if where.one_stop_shop_from:
+        starts.add(where.one_stop_shop_from)
+    days = sorted(day for day in starts if since <= day <= until)
+    found: list[Piece] = []
+    for day, following in zip(days, [*days[1:], until + timedelta(days=1)], strict=True):
+        try:
+            decided = treatment(where, day, supply)
+        except UnknownRate:
+            continue
+        last = following - timedelta(days=1)
+        if found and found[-1].treatment == decided and found[-1].last == day - timedelta(days=1):
+            found[-1] = Piece(found[-1].first, last, decided)
+        else:
+            found.append(Piece(day, last, decided))
+    return tuple(found)
+
+
+def tax_point(service_end: date, issued_on: date) -> date:
+    """The day whose rate counts: that on which the service is complete, or that of an earlier invoice for it (article
+    64 to 66 of the directive).
+    """
+    return min(service_end, issued_on)
 
 
 def is_vat_id(vat_id: str, country: str) -> bool:
@@ -70,5 +172,5 @@ def is_vat_id(vat_id: str, country: str) -> bool:
 
 
 @cache
-def _standard(country: str) -> Treatment:
-    return Treatment("S", Decimal(STANDARD_RATES[country]))
+def _rated(rate: Decimal) -> Treatment:
+    return Treatment("S", rate)

@@ -23,6 +23,7 @@ from core.states import only_along
 from profiles.models import BillingProfile, InvoiceSection
 from subscriptions import states
 from subscriptions.querysets import PriceQuerySet, SubscriptionMoveQuerySet, SubscriptionQuerySet
+from subscriptions.supplies import Supply
 
 
 class Term(models.TextChoices):
@@ -59,6 +60,9 @@ class Product(models.Model):
     # The family under which invoices and charts group it.
     service_name = models.CharField(_("service"), max_length=200)
     kind = models.CharField(_("kind"), max_length=12, choices=ProductKind, default=ProductKind.OWN)
+    supply = models.CharField(
+        _("for VAT"), max_length=12, choices=Supply, default=Supply.ELECTRONIC, db_default=Supply.ELECTRONIC
+    )
     is_offered = models.BooleanField(_("on offer"), default=True)
 
     class Meta:

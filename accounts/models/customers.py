@@ -292,6 +292,9 @@ class Seller(models.Model):
     phone = models.CharField(_("phone"), max_length=32, blank=True)
     logo = models.FileField(_("logo"), upload_to="seller/", blank=True, validators=[validate_logo])
     time_zone = models.CharField(_("time zone"), max_length=64, default="Europe/Amsterdam")
+    # The first day on which VAT of consumers elsewhere in the Union is declared by the one-stop shop: from then on
+    # they are charged the rate of their own country. Empty: the seller's turnover with them is below the threshold.
+    one_stop_shop_from = models.DateField(_("one-stop shop from"), null=True, blank=True)
     number_prefix = models.CharField(_("invoice number prefix"), max_length=8, default="G")
     payment_term_days = models.PositiveSmallIntegerField(_("payment term in days"), default=30)
     updated_at = models.DateTimeField(auto_now=True)

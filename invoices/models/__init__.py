@@ -2,6 +2,7 @@
 
 from invoices.models.charges import Charge, ChargeImport
 from invoices.models.documents import Delivery, Dispatch, Document, DocumentKind
+from invoices.models.exchange import ExchangeRate
 from invoices.models.invoices import BillingPeriod, Invoice, InvoiceKind, InvoiceLine, NumberSeries, VatGroup
 from invoices.models.ledger import LedgerAccount, Posting
 from invoices.models.runs import BillingRun, ParkedProfile, ParkReason
@@ -15,6 +16,7 @@ __all__ = [
     "Dispatch",
     "Document",
     "DocumentKind",
+    "ExchangeRate",
     "Invoice",
     "InvoiceKind",
     "InvoiceLine",

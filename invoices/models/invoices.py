@@ -124,6 +124,12 @@ class Invoice(models.Model):
         output_field=models.BigIntegerField(),
         db_persist=True,
     )
+    # Where VAT is charged in another currency than the seller's: what it is in the seller's (article 230), and the
+    # rate, units of `currency` in one of `vat_currency`, of that day.
+    vat_currency = models.CharField(max_length=3, blank=True, db_default="")
+    vat_exchanged_minor = models.BigIntegerField(null=True)
+    exchange_rate = models.DecimalField(max_digits=20, decimal_places=10, null=True)
+    exchange_day = models.DateField(null=True)
     # Copies of all it prints (I35): plain values, as `snapshot()` of Seller and Address makes them.
     seller = models.JSONField(default=dict)
     sold_to = models.JSONField(default=dict)
@@ -179,6 +185,16 @@ class Invoice(models.Model):
                 condition=Q(status="draft", number=None)
                 | (~Q(status="draft") & Q(number__isnull=False, issue_date__isnull=False, due_date__isnull=False)),
             ),
+            models.CheckConstraint(
+                name="exchanged_vat_has_its_rate",
+                condition=Q(vat_currency="", vat_exchanged_minor=None, exchange_rate=None, exchange_day=None)
+                | Q(
+                    vat_currency__gt="",
+                    vat_exchanged_minor__gte=0,
+                    exchange_rate__gt=0,
+                    exchange_day__isnull=False,
+                ),
+            ),
             # I11: paid means that nothing is owed, and the other way round.
             models.CheckConstraint(
                 name="paid_means_nothing_owed",
@@ -220,6 +236,11 @@ class Invoice(models.Model):
     @property
     def vat(self) -> Money:
         return Money(self.vat_minor, self.currency)
+
+    @property
+    def vat_exchanged(self) -> Money | None:
+        """The VAT in the seller's currency; None where that is the invoice's own, or no VAT is charged."""
+        return None if self.vat_exchanged_minor is None else Money(self.vat_exchanged_minor, self.vat_currency)
 
     @property
     def total(self) -> Money:

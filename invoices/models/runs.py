@@ -19,6 +19,9 @@ class ParkReason(models.TextChoices):
     ADDRESS_INCOMPLETE = "address_incomplete", _("An address is incomplete")
     NO_BILL_TO = "no_bill_to", _("There is no bill-to address")
     CURRENCY_DIFFERS = "currency_differs", _("Something is priced in another currency")
+    NO_EXCHANGE_RATE = "no_exchange_rate", _("No exchange rate for the VAT in the seller's currency")
+    VAT_UNKNOWN = "vat_unknown", _("No VAT rate is known for what is sold")
+    SIGNS_DIFFER = "signs_differ", _("Amounts at several rates come out on both sides of zero")
     TERM_BILLED = "term_billed", _("A term was billed already")
     TOO_LARGE = "too_large", _("An amount is larger than an invoice can hold")
     SUMS_DIFFER = "sums_differ", _("The sums do not fit")
@@ -37,7 +40,12 @@ class ParkedProfile(models.Model):
     released_at = models.DateTimeField(_("released"), null=True, blank=True)
 
     # These are gone as soon as the customer or the vendor mends the data: every run looks again.
-    MENDED_BY_DATA = (ParkReason.ADDRESS_INCOMPLETE, ParkReason.NO_BILL_TO, ParkReason.CURRENCY_DIFFERS)
+    MENDED_BY_DATA = (
+        ParkReason.ADDRESS_INCOMPLETE,
+        ParkReason.NO_BILL_TO,
+        ParkReason.CURRENCY_DIFFERS,
+        ParkReason.NO_EXCHANGE_RATE,
+    )
     POLICY = Scope(view=Action.PROFILE_VIEW, account="profile__account", profile="profile")
 
     objects = ParkedProfileQuerySet.as_manager()

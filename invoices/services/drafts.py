@@ -1,18 +1,20 @@
 """What each profile of a chunk is billed for one month (domain §3.9): computed set-based, in temporary tables.
 
-Nothing of this is visible to anybody else and nothing is numbered; a dry run stops here. Three tables
+Nothing of this is visible to anybody else and nothing is numbered; a dry run stops here. These tables
 live until the transaction ends:
 
-- `billing_draft`: one row per profile of the chunk, with its VAT, and its sums once the lines are known;
+- `billing_vat`: how each situation of a customer is taxed, by what is supplied and by the tax point;
+- `billing_draft`: one row per profile of the chunk, with its sums once the lines are known;
 - `billing_draft_charge`: the imported charges that it takes up, so that one that comes in meanwhile waits;
-- `billing_draft_line`: its lines. `net` is in minor units and rounded; an amount given back is below zero.
+- `billing_draft_line`: its lines. `net` is in minor units and rounded; an amount given back is below zero;
+- `billing_draft_group`: its VAT, once on the sum of each rate.
 
-`core.periods`, `core.money`, `subscriptions.proration` and `invoices.tax` are the homes of the rules;
-the tests hold these statements against them, term by term and cent by cent.
+`core.periods`, `core.money`, `subscriptions.proration`, `invoices.tax` and `invoices.calculation` are the
+homes of the rules; the tests hold these statements against them, term by term and cent by cent.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -27,11 +29,15 @@ from core.codes import new_code
 from core.database import copy_rows
 from core.money import exponent
 from core.periods import Month
-from invoices.tax import Treatment
+from invoices.exchange import Exchange
+from invoices.tax import Situation, pieces
 from subscriptions.models import ChangeKind
+from subscriptions.supplies import Supply
 
 # The largest total in minor units: ten trillion euro. Sums of such amounts still fit the columns.
 LARGEST_MINOR = 10**15
+# How far back a charge or a change may lie and still find its rate: as long as invoices are kept, and some.
+YEARS_BACK = 8
 
 
 class Problem(NamedTuple):
@@ -46,7 +52,8 @@ class Problem(NamedTuple):
 class Candidate:
     """A profile that is to be billed, with what was decided about it.
 
-    `taken_until` is empty, except in a dry run of a later month: the last day whose charges and
+    `exchange` is how its VAT becomes an amount in the seller's currency, where that is another one; None where no
+    rate is known. `taken_until` is empty, except in a dry run of a later month: the last day whose charges and
     one-offs an earlier month would have taken up.
     """
 
@@ -54,7 +61,8 @@ class Candidate:
     currency: str
     language: str
     vat_id: str
-    treatment: Treatment
+    situation: Situation
+    exchange: Exchange | None
     is_parked: bool = False
     taken_until: date | None = None
 
@@ -78,21 +86,25 @@ class Draft:
     rounding: Decimal
 
 
-def compute_drafts(month: Month, candidates: Sequence[Candidate]) -> list[Problem]:
-    """Fill the temporary tables with what these profiles are billed for the month.
+def compute_drafts(month: Month, candidates: Sequence[Candidate], *, on: date, home: str) -> list[Problem]:
+    """Fill the temporary tables with what these profiles are billed for the month, issued on the day `on` by a
+    seller whose currency is `home`.
 
     Returns the profiles whose drafts break a bound (I31): one problem each. Their rows are still there;
     `forget_drafts` takes them out.
     """
-    values: dict[str, Any] = {"first": month.first, "last": month.last, "next": month.next.first}
+    values: dict[str, Any] = {"first": month.first, "last": month.last, "next": month.next.first, "on": on}
+    numbers = _numbered(candidates)
     values["words"] = _words_of_changes()
     with connection.cursor() as cursor:
         cursor.execute(_TABLES)
-        copy_rows("billing_draft", _COPIED, (_row(candidate) for candidate in candidates))
+        copy_rows("billing_vat", _VAT_COLUMNS, _vat_rows(numbers, date(on.year - YEARS_BACK, 1, 1), on))
+        copy_rows("billing_draft", _COPIED, (_row(candidate, numbers) for candidate in candidates))
         cursor.execute(_CHARGES, values)
         cursor.execute(_LINES, values)
+        cursor.execute(_GROUPS)
         cursor.execute(_SUMS)
-        cursor.execute(_PROBLEMS, {"largest": LARGEST_MINOR})
+        cursor.execute(_PROBLEMS, {"largest": LARGEST_MINOR, "home": home})
         return [Problem(*row) for row in cursor.fetchall()]
 
 
@@ -109,28 +121,49 @@ def read_drafts() -> list[Draft]:
         return [Draft(*row) for row in cursor.fetchall()]
 
 
-def _row(candidate: Candidate) -> tuple[object, ...]:
-    treatment = candidate.treatment
-    one_offs, wording = _words(candidate.language, treatment)
+# A situation and the language in which it is worded, by its number in the tables.
+Numbers = dict[tuple[Situation, str], int]
+
+
+def _numbered(candidates: Iterable[Candidate]) -> Numbers:
+    numbers: Numbers = {}
+    for candidate in candidates:
+        numbers.setdefault((candidate.situation, candidate.language), len(numbers))
+    return numbers
+
+
+def _vat_rows(numbers: Numbers, since: date, until: date) -> Iterator[tuple[object, ...]]:
+    for (situation, language), number in numbers.items():
+        for supply in Supply.values:
+            for piece in pieces(situation, supply, since, until):
+                decided = piece.treatment
+                wording = decided.wording(language)
+                yield number, supply, piece.first, piece.last, decided.category, decided.rate, wording
+
+
+def _row(candidate: Candidate, numbers: Numbers) -> tuple[object, ...]:
+    exchange = candidate.exchange
     return (
         candidate.profile_id,
         new_code(),
         candidate.currency,
         10 ** exponent(candidate.currency),
         candidate.language,
-        one_offs,
+        _one_offs(candidate.language),
         candidate.vat_id,
-        treatment.category,
-        treatment.rate,
-        wording,
+        numbers[candidate.situation, candidate.language],
+        exchange.currency if exchange else None,
+        10 ** exponent(exchange.currency) if exchange else None,
+        exchange.rate if exchange else None,
+        exchange.day if exchange else None,
         candidate.taken_until,
     )
 
 
 @cache
-def _words(language: str, treatment: Treatment) -> tuple[str, str]:
+def _one_offs(language: str) -> str:
     with override(language):
-        return gettext("One-off purchases"), treatment.wording(language)
+        return gettext("One-off purchases")
 
 
 @cache
@@ -166,13 +199,26 @@ _COPIED = (
     "language",
     "one_offs",
     "vat_id",
-    "category",
-    "rate",
-    "wording",
+    "situation",
+    "vat_currency",
+    "vat_scale",
+    "exchange_rate",
+    "exchange_day",
     "taken_until",
 )
+_VAT_COLUMNS = ("situation", "supply", "first", "last", "category", "rate", "wording")
 
 _TABLES = """
+CREATE TEMPORARY TABLE IF NOT EXISTS billing_vat (
+    situation int,
+    supply text,
+    first date,
+    last date,
+    category text,
+    rate numeric,
+    wording text,
+    PRIMARY KEY (situation, supply, first)
+) ON COMMIT DROP;
 CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft (
     profile_id bigint PRIMARY KEY,
     code text,
@@ -181,9 +227,11 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft (
     language text,
     one_offs text,  -- the heading of one-off purchases, in that language
     vat_id text,
-    category text,
-    rate numeric,
-    wording text,
+    situation int,
+    vat_currency text,  -- the seller's, where it is another one and the rate of exchange is known
+    vat_scale numeric,
+    exchange_rate numeric,  -- units of `currency` in one of `vat_currency`
+    exchange_day date,
     taken_until date,
     -- From here on known with the lines; empty where there are none.
     invoice_id bigint,
@@ -191,6 +239,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft (
     sign int,
     net numeric,
     vat numeric,
+    vat_exchanged numeric,
     charges int,
     rounding numeric
 ) ON COMMIT DROP;
@@ -203,7 +252,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_charge (
     cost numeric,
     currency text,
     started_on date,
-    ended_on date
+    ended_on date,
+    vat_from date  -- the first day of the rate that it is taxed at
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_line (
     line_id bigint,
@@ -224,9 +274,23 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_line (
     net numeric,
     charges int,
     rounding numeric,
-    other_currency text
+    other_currency text,
+    vat_from date,
+    category text,
+    rate numeric,
+    wording text
 ) ON COMMIT DROP;
-TRUNCATE billing_draft, billing_draft_charge, billing_draft_line;
+CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_group (
+    profile_id bigint,
+    category text,
+    rate numeric,
+    wording text,
+    base numeric,
+    vat numeric,
+    charges int,
+    rounding numeric
+) ON COMMIT DROP;
+TRUNCATE billing_vat, billing_draft, billing_draft_charge, billing_draft_line, billing_draft_group;
 """
 
 # OFFSET keeps the planner to one look into an index per profile or subscription: whatever it guesses
@@ -262,18 +326,24 @@ _OWNED = f"""
 _CHARGES = f"""
 INSERT INTO billing_draft_charge
 SELECT c.id, d.profile_id, s.id, s.name, c.service_name, c.cost, c.currency,
-    (c.started_at AT TIME ZONE 'UTC')::date,
-    greatest(c.started_at AT TIME ZONE 'UTC', c.ended_at AT TIME ZONE 'UTC' - interval '1 microsecond')::date
+    (c.started_at AT TIME ZONE 'UTC')::date, c.ended_on, v.first
 FROM billing_draft d
 CROSS JOIN LATERAL ({_OWNED}) AS s
 CROSS JOIN LATERAL (
-    SELECT * FROM invoices_charge
+    SELECT *, greatest(started_at AT TIME ZONE 'UTC', ended_at AT TIME ZONE 'UTC' - interval '1 microsecond')::date
+        AS ended_on
+    FROM invoices_charge
     WHERE subscription_id = s.id AND line_id IS NULL AND month <= %(first)s
         AND (d.taken_until IS NULL OR month > d.taken_until)
     OFFSET 0
 ) AS c
+LEFT JOIN billing_vat v ON v.situation = d.situation AND v.supply = 'electronic'
+    AND least(c.ended_on, %(on)s) BETWEEN v.first AND v.last
 """  # noqa: S608 no values in it
 
+# Taxed is what is complete, or invoiced before it is, by the rate of that day (`tax.tax_point`); what is given back, by
+# that of the day on which it had been invoiced. So a change of a rate divides the lines, and charges by their days.
+#
 # A term is charged once and whole in the month in which it starts: on the day of the purchase, or on
 # the last day of a month that is too short for it. Half a cent rounds away from zero. It is charged as it stood on
 # its first day, which the first change after that day remembers; what was changed within it is a line of its own.
@@ -283,12 +353,12 @@ SELECT nextval('invoices_invoiceline_id_seq'), found.profile_id,
     row_number() OVER (
         PARTITION BY found.profile_id
         ORDER BY found.is_elsewhere, found.invoice_section, found.purchase_id IS NOT NULL, found.section,
-            found.subscription_id, found.source, found.change_id, found.description, found.purchase_id
+            found.subscription_id, found.source, found.change_id, found.description, found.purchase_id, found.tax_point
     ),
     found.subscription_id, found.purchase_id, found.invoice_section, found.change_id, found.section, found.description,
     found.service_name, found.quantity, found.unit_price,
     found.service_start, found.service_end, found.term_start, found.net, found.charges,
-    found.rounding, found.other_currency
+    found.rounding, found.other_currency, v.first, v.category, v.rate, v.wording
 FROM (SELECT grouped.*, grouped.chosen IS NOT NULL AS is_elsewhere, coalesce(grouped.chosen, grouped.main, '')
     AS invoice_section
 FROM (SELECT sold.*,
@@ -305,7 +375,8 @@ FROM (
         p.service_name, stood.quantity::numeric AS quantity, stood.unit_price,
         term.starts AS service_start, term.ends AS service_end, term.starts AS term_start,
         round(stood.quantity * stood.unit_price * d.scale) AS net, 0 AS charges, 0 AS rounding,
-        nullif(s.currency, d.currency) AS other_currency
+        nullif(s.currency, d.currency) AS other_currency, d.situation, p.supply,
+        least(term.ends, %(on)s) AS tax_point
     FROM billing_draft d
     CROSS JOIN LATERAL ({_OWNED}) AS s
     CROSS JOIN LATERAL (
@@ -348,7 +419,11 @@ FROM (
             CASE WHEN d.language = 'nl' AND o.name_nl <> '' THEN o.name_nl ELSE o.name END
         ),
         p.service_name, sign(c.net_minor), abs(c.net_minor) / d.scale, c.counts_from, c.term_end, NULL,
-        c.net_minor, 0, 0, nullif(c.currency, d.currency)
+        c.net_minor, 0, 0, nullif(c.currency, d.currency), d.situation, p.supply,
+        least(c.term_end, CASE WHEN c.net_minor < 0 THEN (
+            SELECT i.issue_date FROM invoices_invoiceline l JOIN invoices_invoice i ON i.id = l.invoice_id
+            WHERE l.subscription_id = s.id AND l.term_start = c.term_start
+        ) END, %(on)s)
     FROM billing_draft d
     CROSS JOIN LATERAL ({_OWNED}) AS s
     CROSS JOIN LATERAL (
@@ -364,20 +439,22 @@ FROM (
     UNION ALL
     SELECT 3, c.profile_id, c.subscription_id, NULL, NULL, c.section, c.service_name, c.service_name,
         CASE WHEN c.net < 0 THEN -1 ELSE 1 END, NULL, c.started_on, c.ended_on, NULL, c.net, c.charges,
-        c.exact - c.net, c.other_currency
+        c.exact - c.net, c.other_currency, c.situation, 'electronic', c.tax_point
     FROM (
         SELECT b.profile_id, b.subscription_id, b.section, b.service_name, min(b.started_on) AS started_on,
             max(b.ended_on) AS ended_on, count(*) AS charges, sum(b.cost) * min(d.scale) AS exact,
-            round(sum(b.cost) * min(d.scale)) AS net, min(nullif(b.currency, d.currency)) AS other_currency
+            round(sum(b.cost) * min(d.scale)) AS net, min(nullif(b.currency, d.currency)) AS other_currency,
+            min(d.situation) AS situation, least(max(b.ended_on), %(on)s) AS tax_point
         FROM billing_draft_charge b JOIN billing_draft d ON d.profile_id = b.profile_id
-        GROUP BY b.profile_id, b.subscription_id, b.section, b.service_name
+        GROUP BY b.profile_id, b.subscription_id, b.section, b.service_name, b.vat_from
     ) AS c
 
     UNION ALL
     SELECT 4, d.profile_id, NULL, b.id, NULL, d.one_offs,
         CASE WHEN d.language = 'nl' AND p.name_nl <> '' THEN p.name_nl ELSE p.name END,
         p.service_name, b.quantity, b.unit_price, b.bought_on, b.bought_on, NULL,
-        round(b.quantity * b.unit_price * d.scale), 0, 0, nullif(b.currency, d.currency)
+        round(b.quantity * b.unit_price * d.scale), 0, 0, nullif(b.currency, d.currency), d.situation, p.supply,
+        least(b.bought_on, %(on)s)
     FROM billing_draft d
     CROSS JOIN LATERAL (
         SELECT * FROM subscriptions_purchase
@@ -388,20 +465,33 @@ FROM (
     JOIN subscriptions_product p ON p.id = b.product_id
     WHERE (SELECT true FROM invoices_invoiceline WHERE purchase_id = b.id) IS NULL
 ) AS sold) AS grouped) AS found
+LEFT JOIN billing_vat v ON v.situation = found.situation AND v.supply = found.supply
+    AND found.tax_point BETWEEN v.first AND v.last
 """  # noqa: S608 no values in it
+
+# VAT is rounded once for each rate, half away from zero.
+_GROUPS = """
+INSERT INTO billing_draft_group
+SELECT profile_id, category, rate, wording, sum(net), round(sum(net) * rate / 100), sum(charges), sum(rounding)
+FROM billing_draft_line
+GROUP BY profile_id, category, rate, wording
+"""
 
 # A month that comes out below zero is a credit note: the kind gives the sign, the amounts are not negative.
 _SUMS = """
 UPDATE billing_draft d
 SET invoice_id = nextval('invoices_invoice_id_seq'),
-    kind = CASE WHEN l.net < 0 THEN 'credit_note' ELSE 'invoice' END,
-    sign = CASE WHEN l.net < 0 THEN -1 ELSE 1 END,
-    net = abs(l.net), vat = round(abs(l.net) * d.rate / 100), charges = l.charges, rounding = l.rounding
+    kind = CASE WHEN g.net + g.vat < 0 THEN 'credit_note' ELSE 'invoice' END,
+    sign = CASE WHEN g.net + g.vat < 0 THEN -1 ELSE 1 END,
+    net = CASE WHEN g.net + g.vat < 0 THEN -g.net ELSE g.net END,
+    vat = CASE WHEN g.net + g.vat < 0 THEN -g.vat ELSE g.vat END,
+    vat_exchanged = round(abs(g.vat) / d.scale / d.exchange_rate * d.vat_scale),
+    charges = g.charges, rounding = g.rounding
 FROM (
-    SELECT profile_id, sum(net) AS net, sum(charges) AS charges, sum(rounding) AS rounding
-    FROM billing_draft_line GROUP BY profile_id
-) AS l
-WHERE l.profile_id = d.profile_id
+    SELECT profile_id, sum(base) AS net, sum(vat) AS vat, sum(charges) AS charges, sum(rounding) AS rounding
+    FROM billing_draft_group GROUP BY profile_id
+) AS g
+WHERE g.profile_id = d.profile_id
 """
 
 _PROBLEMS = """
@@ -417,6 +507,15 @@ FROM (
         SELECT true FROM invoices_invoiceline l
         WHERE l.subscription_id = d.subscription_id AND l.term_start = d.term_start
     )
+    UNION ALL
+    SELECT profile_id, 'vat_unknown', section || ': ' || description
+    FROM billing_draft_line WHERE category IS NULL
+    UNION ALL
+    SELECT profile_id, 'no_exchange_rate', currency FROM billing_draft
+    WHERE vat <> 0 AND vat_currency IS NULL AND currency <> %(home)s
+    UNION ALL
+    -- At several rates, net and VAT may come out on either side of zero: there is no such document (I4).
+    SELECT profile_id, 'signs_differ', '' FROM billing_draft WHERE net < 0 OR vat < 0
     UNION ALL
     SELECT profile_id, 'too_large', section || ': ' || description
     FROM billing_draft_line WHERE abs(net) > %(largest)s
@@ -440,4 +539,5 @@ _FORGET = """
 DELETE FROM billing_draft WHERE profile_id = ANY(%(profiles)s);
 DELETE FROM billing_draft_charge WHERE profile_id = ANY(%(profiles)s);
 DELETE FROM billing_draft_line WHERE profile_id = ANY(%(profiles)s);
+DELETE FROM billing_draft_group WHERE profile_id = ANY(%(profiles)s);
 """

@@ -131,13 +131,15 @@ INSERT INTO invoices_invoice (
     id, code, kind, account_id, profile_id, period_id, period_start, period_end, currency, status,
     net_minor, vat_minor, total_minor, prepaid_minor, settled_minor,
     seller, sold_to, bill_to, ship_to, account_name, profile_name, customer_vat_id, po_number, payment_term_days,
-    language
+    language, vat_currency, vat_exchanged_minor, exchange_rate, exchange_day
 )
 SELECT d.invoice_id, d.code, d.kind, p.account_id, p.id, b.id, %(first)s, %(last)s, d.currency, 'draft',
     d.net, d.vat, d.net + d.vat, 0, 0,
     %(seller)s::jsonb, {_copy_of("sold_to")}, {_copy_of("bill_to")},
     CASE WHEN p.ship_to_id IS NULL THEN '{{}}' ELSE {_copy_of("ship_to")} END, a.name, p.name, d.vat_id,
-    CASE WHEN p.coming_po_from <= %(on)s THEN p.coming_po_number ELSE p.po_number END, p.payment_term_days, d.language
+    CASE WHEN p.coming_po_from <= %(on)s THEN p.coming_po_number ELSE p.po_number END, p.payment_term_days, d.language,
+    CASE WHEN d.vat <> 0 THEN coalesce(d.vat_currency, '') ELSE '' END, CASE WHEN d.vat <> 0 THEN d.vat_exchanged END,
+    CASE WHEN d.vat <> 0 THEN d.exchange_rate END, CASE WHEN d.vat <> 0 THEN d.exchange_day END
 FROM billing_draft d
 JOIN invoices_billingperiod b ON b.profile_id = d.profile_id AND b.month = %(first)s
 JOIN profiles_billingprofile p ON p.id = d.profile_id
@@ -157,21 +159,24 @@ INSERT INTO invoices_invoiceline (
 )
 SELECT l.line_id, d.invoice_id, l.position, l.subscription_id, l.purchase_id, l.invoice_section, l.change_id, l.section,
     l.description, l.service_name, l.quantity * d.sign, '', l.unit_price,
-    l.service_start, l.service_end, l.term_start, l.net * d.sign, d.category,
-    d.rate
+    l.service_start, l.service_end, l.term_start, l.net * d.sign, l.category,
+    l.rate
 FROM billing_draft d JOIN billing_draft_line l ON l.profile_id = d.profile_id
 ORDER BY d.invoice_id, l.position
 """
 
 _VAT_GROUPS = """
 INSERT INTO invoices_vatgroup (invoice_id, category, rate, base_minor, vat_minor, wording)
-SELECT invoice_id, category, rate, net, vat, wording FROM billing_draft WHERE kind IS NOT NULL ORDER BY invoice_id
+SELECT d.invoice_id, g.category, g.rate, g.base * d.sign, g.vat * d.sign, g.wording
+FROM billing_draft d JOIN billing_draft_group g ON g.profile_id = d.profile_id
+ORDER BY d.invoice_id, g.category, g.rate
 """
 
 _CHARGES = """
 UPDATE invoices_charge c SET line_id = l.line_id
 FROM billing_draft_charge b
 JOIN billing_draft_line l ON l.subscription_id = b.subscription_id AND l.service_name = b.service_name AND l.charges > 0
+    AND l.vat_from = b.vat_from
 WHERE c.id = b.charge_id
 """
 

@@ -22,6 +22,7 @@ from core.database import analyze
 from core.errors import Refused
 from core.periods import Month
 from core.states import move
+from invoices.exchange import home_currency
 from invoices.models import (
     BillingPeriod,
     BillingRun,
@@ -244,7 +245,7 @@ class _Run:
                     candidates, problems = read_candidates(
                         rows.filter(pk__in=ids), self.seller, month, on=self.report.on
                     )
-                    problems += compute_drafts(month, candidates)
+                    problems += compute_drafts(month, candidates, on=self.report.on, home=home_currency(self.seller))
                     forget_drafts(problem.profile_id for problem in problems)
                     drafts = read_drafts()
                 parked |= {problem.profile_id for problem in problems}
@@ -299,7 +300,7 @@ class _Run:
         # Asked again now that they are locked: another run may have billed some while this one waited.
         due = due_profiles(self.among, month).filter(pk__in=ids)
         candidates, problems = read_candidates(due, self.seller, month, on=self.report.on)
-        problems += compute_drafts(month, candidates)
+        problems += compute_drafts(month, candidates, on=self.report.on, home=home_currency(self.seller))
         if problems:
             forget_drafts(problem.profile_id for problem in problems)
             park_profiles(month, problems)

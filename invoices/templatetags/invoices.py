@@ -15,7 +15,7 @@ from core.templatetags.ui import day_short
 from invoices import coming
 from invoices.deliveries import deliveries_of
 from invoices.models import Delivery, Invoice
-from invoices.tax import UNION, treatment
+from invoices.tax import UNION, situation, treatment
 from profiles.models import BillingProfile
 from profiles.recipients import EXTRA
 
@@ -61,7 +61,11 @@ def vat_effect(account: BillingAccount, check: VatCheck | None = None) -> dict[s
     seller = Seller.objects.first()
     country, home = account.country.code, seller.country.code if seller else ""
     counts = check is not None and check.number == account.vat_id and check.counts(timezone.now())
-    decided = treatment(home, country, account.vat_id if counts else "") if home in UNION else None
+    decided = None
+    if seller and home in UNION:
+        vat_id = account.vat_id if counts else ""
+        where = situation(home, country, vat_id, one_stop_shop_from=seller.one_stop_shop_from)
+        decided = treatment(where, timezone.localdate())
     return {
         "decided": decided,
         "country": account.country.name,

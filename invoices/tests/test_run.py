@@ -19,6 +19,7 @@ from invoices.models import (
     Charge,
     Dispatch,
     Document,
+    ExchangeRate,
     Invoice,
     InvoiceLine,
     NumberSeries,
@@ -220,6 +221,7 @@ def test_3_6_amounts_have_the_decimals_of_their_currency(currency, price, net):
     account = BillingAccountFactory(currency=currency)
     profile = profile_of(account=account)
     subscribed(profile, price, currency=currency)
+    ExchangeRate.objects.create(currency="JPY", day=FIFTH, rate=Decimal("170"))
 
     run()
 
@@ -649,7 +651,7 @@ def test_the_statements_of_a_run_do_not_grow_with_its_profiles(django_assert_num
         ChargeFactory(subscription=imported_subscription(profile))
 
     # The savepoints, which take the place of transactions in a test, are among them.
-    with django_assert_num_queries(51):
+    with django_assert_num_queries(54):
         report = run()
 
     assert report.issued == profiles

@@ -1,0 +1,60 @@
+"""VAT in the seller's currency on an invoice in another one (VAT directive, articles 91 and 230; L1).
+
+The rate is that of the European Central Bank for the day of issue, or of the last day before it on which
+the bank published one. Staff bring the rates in; where none is known, what needs one is not issued.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from accounts.models import Seller
+from accounts.services.customers import currency_of
+from core.money import Money
+from invoices.models import ExchangeRate
+
+EURO = "EUR"
+# The bank is closed at weekends and over Easter and Christmas; an older rate is none.
+OLDEST = timedelta(days=7)
+# What is stored and printed of a rate of exchange.
+_RATE = Decimal(1).scaleb(-10)
+_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """So many units of an invoice's currency are one of `currency`, the seller's, by the rate of that day."""
+
+    currency: str
+    rate: Decimal
+    day: date
+
+    def exchanged(self, amount: Money) -> Money:
+        """The amount in the seller's currency, rounded half up."""
+        return Money.rounded(_EXACT.divide(amount.amount, self.rate), self.currency)
+
+
+def home_currency(seller: Seller) -> str:
+    """The currency in which the seller declares VAT: that of its country."""
+    return currency_of(str(seller.country))
+
+
+def exchanges(seller: Seller, on: date) -> dict[str, Exchange]:
+    """How each currency becomes the seller's on that day; those without a rate are not in it. One statement."""
+    home = home_currency(seller)
+    latest = ExchangeRate.objects.filter(day__gt=on - OLDEST, day__lte=on).order_by("currency", "-day")
+    rows = {row.currency: row for row in latest.distinct("currency")}
+    if home == EURO:
+        return {currency: Exchange(home, row.rate, row.day) for currency, row in rows.items()}
+    own = rows.get(home)
+    if own is None:
+        return {}
+    found = {EURO: Exchange(home, _divided(Decimal(1), own.rate), own.day)}
+    for currency, row in rows.items():
+        if currency != home:
+            found[currency] = Exchange(home, _divided(row.rate, own.rate), min(row.day, own.day))
+    return found
+
+
+def _divided(rate: Decimal, by: Decimal) -> Decimal:
+    return _EXACT.divide(rate, by).quantize(_RATE, context=_EXACT)
