@@ -26,6 +26,7 @@ def sent(**price):
         "name": "Mailbox",
         "service_name": "Mail",
         "kind": "own",
+        "supply": "electronic",
         "is_offered": "on",
         "prices-TOTAL_FORMS": 1,
         "prices-INITIAL_FORMS": 0,
