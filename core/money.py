@@ -147,3 +147,8 @@ class Money:
 def round_half_up(value: Decimal) -> int:
     """The nearest whole number; a half goes away from zero."""
     return int(value.to_integral_value(rounding=ROUND_HALF_UP, context=_EXACT))
+
+
+def quotient(value: Decimal, by: Decimal, decimals: int) -> Decimal:
+    """One figure by another, rounded half up to so many decimals: a rate of exchange made of two."""
+    return _EXACT.divide(value, by).quantize(Decimal(1).scaleb(-decimals), context=_EXACT)

@@ -6,19 +6,18 @@ the bank published one. Staff bring the rates in; where none is known, what need
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 
 from accounts.models import Seller
 from accounts.services.customers import currency_of
-from core.money import Money
+from core.money import quotient
 from invoices.models import ExchangeRate
 
 EURO = "EUR"
 # The bank is closed at weekends and over Easter and Christmas; an older rate is none.
 OLDEST = timedelta(days=7)
 # What is stored and printed of a rate of exchange.
-_RATE = Decimal(1).scaleb(-10)
-_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+DECIMALS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,6 @@ class Exchange:
     currency: str
     rate: Decimal
     day: date
-
-    def exchanged(self, amount: Money) -> Money:
-        """The amount in the seller's currency, rounded half up."""
-        return Money.rounded(_EXACT.divide(amount.amount, self.rate), self.currency)
 
 
 def home_currency(seller: Seller) -> str:
@@ -49,12 +44,8 @@ def exchanges(seller: Seller, on: date) -> dict[str, Exchange]:
     own = rows.get(home)
     if own is None:
         return {}
-    found = {EURO: Exchange(home, _divided(Decimal(1), own.rate), own.day)}
+    found = {EURO: Exchange(home, quotient(Decimal(1), own.rate, DECIMALS), own.day)}
     for currency, row in rows.items():
         if currency != home:
-            found[currency] = Exchange(home, _divided(row.rate, own.rate), min(row.day, own.day))
+            found[currency] = Exchange(home, quotient(row.rate, own.rate, DECIMALS), min(row.day, own.day))
     return found
-
-
-def _divided(rate: Decimal, by: Decimal) -> Decimal:
-    return _EXACT.divide(rate, by).quantize(_RATE, context=_EXACT)
