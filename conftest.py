@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from dev import BROWSERS, only_one
 
-pytest_plugins = ["core.testing"]
+pytest_plugins = ["core.testing", "billing_portal.tests.leaks"]
 
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 CI = os.environ.get("CI") == "true"  # there a missing browser is a failure and not a skip

@@ -29,6 +29,9 @@ from django.db import connection
 logging.getLogger("mail.log").setLevel(logging.WARNING)
 
 ROOT = Path(__file__).resolve().parent.parent
+# Whoever types the security code of a card in a test types this one, so that it can be looked for everywhere
+# (billing_portal/tests/leaks.py).
+SECURITY_CODE = "9173"
 
 
 # --- A mail server ------------------------------------------------------------------------------
@@ -212,6 +215,9 @@ def _refusing_in_transactions(original: Any) -> Any:
 
 # --- Other processes ----------------------------------------------------------------------------
 
+# Those of the running test, for who looks at what they left (billing_portal/tests/leaks.py).
+started_processes: list[subprocess.Popen[str]] = []
+
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a process of ours that works on the database of the running test."""
@@ -234,7 +240,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def start_process(*arguments: str, **more: str) -> subprocess.Popen[str]:
     """`python <arguments>` in the root of the project, on the test's database; output is kept for the test."""
-    return subprocess.Popen(  # noqa: S603 our own commands
+    process = subprocess.Popen(  # noqa: S603 our own commands
         [sys.executable, *arguments],
         cwd=ROOT,
         env=environment(**more),
@@ -242,3 +248,5 @@ def start_process(*arguments: str, **more: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    started_processes.append(process)
+    return process

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from accounts.models import User
 from accounts.tests.factories import BillingAccountFactory, UserFactory
 from core.sessions import SessionStore
+from core.testing import SECURITY_CODE
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox import api
 from payments.models import Family, Payment, PaymentMethod, ProfileMethods
@@ -150,7 +151,7 @@ def test_S3_4_to_S3_10_a_card_is_added_refused_and_added(visit, profile, scripts
     page.get_by_role("button", name="Continue to the payment provider").click()
     page.get_by_label("Card number").fill("4242 4242 4242 4242")
     page.get_by_label("Expiry date").fill("12/99")
-    page.get_by_label("Security code").fill("123")
+    page.get_by_label("Security code").fill(SECURITY_CODE)
     page.get_by_label("Name on card").fill("Marieke de Vries")
     page.get_by_role("button", name="Add this card").click()
 

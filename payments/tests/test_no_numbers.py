@@ -1,5 +1,7 @@
 """After paying in every way: no card number, no security code and no full account number anywhere (PR12, L11).
 
+Every other test is listened to for the same: see billing_portal/tests/leaks.py.
+
 Searched are every table, what workers are given, the log, and every mail as it is sent.
 """
 
@@ -17,6 +19,7 @@ from core.jobs import registry, reserve
 from core.mail import send_messages
 from core.models import Message
 from core.policy import Role
+from core.testing import SECURITY_CODE
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox.cards import SPECIMENS
 from payments.gateways.sandbox.models import Charge, Webhook
@@ -30,7 +33,6 @@ from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CODE = "9173"  # a security code that stands nowhere by chance
 OTHERS = ["4929123456789012", "NL02ABNA0123456789"]  # of the right form, and refused
 CARDS = ["visa", "amex", "no_funds", "checked_once", "never", "prepaid", "cut_after", "silent", "other_amount"]
 ACCOUNTS = ["account", "account_empty", "account_returned", "account_refused"]
@@ -61,7 +63,7 @@ def type_in(client, profile, by, name, family=Family.CARD):
     """Somebody types it on the gateway's page; the method where it was taken."""
     setup, address = start_card_setup(profile.account, profile=profile, family=family, by=by)
     number = SPECIMENS[name].number if name in SPECIMENS else name
-    values = {"number": number, "expiry": "12/39", "code": CODE, "holder": "T. Test", "agreed": "on"}
+    values = {"number": number, "expiry": "12/39", "code": SECURITY_CODE, "holder": "T. Test", "agreed": "on"}
     response = client.post(address, values)
     assert number not in response.content.decode().split("<datalist")[0]
     if response.headers.get("Location", "").endswith("/check/"):
@@ -106,7 +108,7 @@ def test_PR12_L11_no_number_stays_in_tables_log_jobs_or_mail(
     assert {"payments_payment", "core_message", "sandbox_card", "core_jobclaim"} <= {table for table, _row in stored}
     assert mailoutbox
     assert [number for number in numbers() if number in everything] == []
-    assert re.findall(rf"(?<![\w.]){CODE}(?!\w)", everything) == []
+    assert re.findall(rf"(?<![\w.]){SECURITY_CODE}(?!\w)", everything) == []
 
 
 def test_T31_ten_cards_an_hour_for_one_account_and_other_tenants_notice_nothing(client, profile):

@@ -6,6 +6,7 @@ import pytest
 
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
 from core.policy import Role
+from core.testing import SECURITY_CODE
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox import api
 from payments.gateways.sandbox.cards import SPECIMENS
@@ -153,7 +154,7 @@ def test_S3_8_a_card_is_added_and_made_the_default_on_the_way_back(client, profi
 
     hosted = client.post(address, {"default_for": [profile.code]}).headers["Location"]
     back = client.post(
-        hosted, {"number": SPECIMENS["visa"].number, "expiry": "12/99", "code": "123", "holder": "T. Test"}
+        hosted, {"number": SPECIMENS["visa"].number, "expiry": "12/99", "code": SECURITY_CODE, "holder": "T. Test"}
     ).headers["Location"]
     response = client.get(back, follow=True)
 
@@ -170,7 +171,7 @@ def test_S3_8_a_card_is_added_and_made_the_default_on_the_way_back(client, profi
 def test_S3_10_a_refused_card_comes_back_with_reason_and_advice(client, profile):
     hosted = client.post(f"/billing-profiles/{profile.code}/payment-methods/new/").headers["Location"]
     back = client.post(
-        hosted, {"number": SPECIMENS["prepaid"].number, "expiry": "12/99", "code": "123", "holder": "T. Test"}
+        hosted, {"number": SPECIMENS["prepaid"].number, "expiry": "12/99", "code": SECURITY_CODE, "holder": "T. Test"}
     ).headers["Location"]
 
     text = text_of(client.get(back, follow=True))
@@ -205,7 +206,7 @@ def test_adding_a_card_while_paying_leads_back_to_the_payment(client, profile):
         "Location"
     ]
     back = client.post(
-        hosted, {"number": SPECIMENS["amex"].number, "expiry": "12/99", "code": "1234", "holder": "T. Test"}
+        hosted, {"number": SPECIMENS["amex"].number, "expiry": "12/99", "code": SECURITY_CODE, "holder": "T. Test"}
     ).headers["Location"]
 
     response = client.get(back)
@@ -307,7 +308,8 @@ def test_S3_8_a_new_card_becomes_active_for_the_ticked_subscriptions(client, onl
         f"/subscriptions/{compute.code}/payment-method/new/", {"is_active": "on", "default_for": [mail.profile.code]}
     ).headers["Location"]
     back = client.post(
-        hosted, {"number": SPECIMENS["mastercard"].number, "expiry": "12/99", "code": "123", "holder": "T. Test"}
+        hosted,
+        {"number": SPECIMENS["mastercard"].number, "expiry": "12/99", "code": SECURITY_CODE, "holder": "T. Test"},
     ).headers["Location"]
 
     client.get(back)

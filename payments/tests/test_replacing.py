@@ -12,6 +12,7 @@ from core.mail import write_mail
 from core.messages import Verdict
 from core.models import Message
 from core.policy import Role
+from core.testing import SECURITY_CODE
 from invoices.tests.factories import InvoiceFactory
 from payments.declines import DECLINES
 from payments.gateways.sandbox.cards import SPECIMENS
@@ -160,7 +161,7 @@ def test_a_card_added_for_a_replacement_comes_back_to_the_wizard(client, account
     hosted = client.post(f"/billing-accounts/{account.code}/payment-methods/new/?replaces={old.code}").headers[
         "Location"
     ]
-    card = {"number": "4242424242424242", "expiry": "12/99", "code": "123", "holder": "T. Test"}
+    card = {"number": "4242424242424242", "expiry": "12/99", "code": SECURITY_CODE, "holder": "T. Test"}
     back = client.get(client.post(hosted, card).headers["Location"]).headers["Location"]
 
     new = PaymentMethod.objects.exclude(pk=old.pk).get()
@@ -493,9 +494,9 @@ def test_S3_8_the_box_is_off_and_without_it_nothing_changes(client, online):
     form = client.get(address).context["form"]
     hosted = client.post(address, {"default_for": [compute.profile.code, mail.profile.code]}).headers["Location"]
     client.get(
-        client.post(hosted, {"number": "4242424242424242", "expiry": "12/99", "code": "123", "holder": "T"}).headers[
-            "Location"
-        ]
+        client.post(
+            hosted, {"number": "4242424242424242", "expiry": "12/99", "code": SECURITY_CODE, "holder": "T"}
+        ).headers["Location"]
     )
 
     assert not form["is_active"].value()
@@ -516,7 +517,7 @@ def test_S3_8_the_box_with_nothing_chosen_is_an_error_and_asks_no_gateway(client
 def test_S3_10_a_card_refused_for_a_subscription_keeps_its_panel_open_with_the_advice(client, online):
     _account, (compute, _mail), _card = online
     hosted = client.post(f"/subscriptions/{compute.code}/payment-method/new/").headers["Location"]
-    prepaid = {"number": "4000000000015182", "expiry": "12/99", "code": "123", "holder": "T"}
+    prepaid = {"number": "4000000000015182", "expiry": "12/99", "code": SECURITY_CODE, "holder": "T"}
     back = client.post(hosted, prepaid).headers["Location"]
 
     response = client.get(back, follow=True)

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
 
+from core.testing import SECURITY_CODE
 from payments.gateways.sandbox import api
 from payments.gateways.sandbox.cards import SPECIMENS, specimen_of
 from payments.gateways.sandbox.models import Card, Session
@@ -30,7 +31,7 @@ def page(session):
 
 
 def card(**values):
-    return {"number": CANARY, "expiry": "08/29", "code": "123", "holder": "T. Test", **values}
+    return {"number": CANARY, "expiry": "08/29", "code": SECURITY_CODE, "holder": "T. Test", **values}
 
 
 def every_text_in_the_database():

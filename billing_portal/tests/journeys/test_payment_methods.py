@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from accounts.tests.factories import BillingAccountFactory, UserFactory
 from billing_portal.tests.journeys.person import PATIENCE
 from core.periods import Month
+from core.testing import SECURITY_CODE
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox.cards import SPECIMENS
 from payments.models import PaymentMethod, ProfileMethods, TransferRequest
@@ -234,7 +235,7 @@ def asks_for_a_card(somebody, profile: str) -> None:
 def enters_a_card(somebody, number: str) -> None:
     somebody.types("Card number", number)
     somebody.types("Expiry date (MM/YY)", "12/49")
-    somebody.types("Security code", "123")
+    somebody.types("Security code", SECURITY_CODE)
     somebody.types("Name on card", "M. de Vries")
     somebody.presses("Add this card")
 
