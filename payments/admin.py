@@ -20,12 +20,14 @@ from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
 from payments.forms import DecisionForm, TransferDecisionForm
+from payments.gateways.breaker import wake
 from payments.models import (
     Allocation,
     CardSetup,
     DebitNotice,
     GatewayCustomer,
     GatewayEvent,
+    GatewayHealth,
     Mandate,
     Payment,
     PaymentDecision,
@@ -186,6 +188,28 @@ class GatewayEventAdmin(ReadOnly, admin.ModelAdmin):
         for event in events:
             process_event(event)
         self.message_user(request, _("The events were read again."), messages.SUCCESS)
+
+
+@admin.register(GatewayHealth)
+class GatewayHealthAdmin(ReadOnly, admin.ModelAdmin):
+    """Gateways that failed to answer; the others are not listed. One that rests is asked again by itself."""
+
+    list_display = ("gateway", "answers", "failures", "last_failure_at", "rests_until")
+    ordering = ("gateway",)
+    actions = ("ask_now",)
+
+    @admin.display(description=gettext_lazy("answers"), boolean=True)
+    def answers(self, health: GatewayHealth) -> bool:
+        return health.rests_until is None
+
+    def has_ask_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.change_gatewayhealth")
+
+    @admin.action(description=gettext_lazy("Let the next call through now"), permissions=["ask"])
+    def ask_now(self, request: HttpRequest, gateways: QuerySet[GatewayHealth]) -> None:
+        number = wake(gateways, at=timezone.now())
+        said = ngettext("%d gateway will be asked again.", "%d gateways will be asked again.", number)
+        self.message_user(request, said % number, messages.SUCCESS)
 
 
 class TransferDocumentInline(ReadOnlyInline):

@@ -1,12 +1,22 @@
 """Work in the background: asking the gateway what it did not tell, and reading what it did."""
 
 from datetime import datetime, time, timedelta
+from typing import Any
 
 from django.utils import timezone
 
 from core.jobs import clock, job
 from payments.mail import tell_expiring
-from payments.models import CardSetup, DebitNotice, GatewayEvent, Mandate, Payment, PaymentMethod, ProfileMethods
+from payments.models import (
+    CardSetup,
+    DebitNotice,
+    GatewayEvent,
+    GatewayHealth,
+    Mandate,
+    Payment,
+    PaymentMethod,
+    ProfileMethods,
+)
 from payments.querysets import EXPIRING_DAYS
 from payments.services.cards import finish_card_setup
 from payments.services.debits import announce_debit, collect_announced, to_announce
@@ -17,25 +27,30 @@ from payments.services.reconcile import reconcile
 from payments.services.settle import look_up
 
 
-@job(due=lambda now: Payment.objects.to_look_up(now).order_by("next_lookup_at", "pk"))
+def _unless_resting(rows: Any, now: datetime, gateway: str = "gateway") -> Any:
+    """The rows whose gateway is not left alone: the others stay due."""
+    return rows.exclude(**{f"{gateway}__in": GatewayHealth.objects.resting(now).values("gateway")})
+
+
+@job(due=lambda now: _unless_resting(Payment.objects.to_look_up(now), now).order_by("next_lookup_at", "pk"))
 def look_up_payment(row_id: int) -> None:
     """Ask about an attempt whose outcome did not come: after 5 minutes, an hour, and five times a day (I15)."""
     look_up(Payment.objects.get(pk=row_id))
 
 
-@job(due=lambda now: CardSetup.objects.to_look_up(now).order_by("next_lookup_at", "pk"))
+@job(due=lambda now: _unless_resting(CardSetup.objects.to_look_up(now), now).order_by("next_lookup_at", "pk"))
 def look_up_card_setup(row_id: int) -> None:
     """Ask about somebody who went to add a card and did not come back."""
     finish_card_setup(CardSetup.objects.get(pk=row_id))
 
 
-@job(due=lambda now: GatewayEvent.objects.unprocessed())
+@job(due=lambda now: _unless_resting(GatewayEvent.objects.unprocessed(), now))
 def read_gateway_event(row_id: int) -> None:
     """Look at the gateway for what an event was about."""
     process_event(GatewayEvent.objects.get(pk=row_id))
 
 
-@job(due=lambda now: PaymentMethod.objects.filter(status="detached").order_by("pk"))
+@job(due=lambda now: _unless_resting(PaymentMethod.objects.filter(status="detached"), now).order_by("pk"))
 def forget_removed_method(row_id: int) -> None:
     """Have the gateway forget a method that was taken away."""
     forget_method(PaymentMethod.objects.get(pk=row_id))
@@ -72,7 +87,12 @@ def announce_direct_debits(slot: datetime) -> None:
             announce_debit(invoice, methods.default, at=timezone.now())
 
 
-@job(due=lambda now: DebitNotice.objects.to_collect(timezone.localdate(now)).order_by("collects_on", "pk"))
+def _to_collect(now: datetime) -> Any:
+    waiting = DebitNotice.objects.to_collect(timezone.localdate(now))
+    return _unless_resting(waiting, now, "mandate__method__gateway").order_by("collects_on", "pk")
+
+
+@job(due=_to_collect)
 def collect_direct_debit(row_id: int) -> None:
     """Collect what was announced for today."""
     collect_announced(DebitNotice.objects.get(pk=row_id), at=timezone.now())

@@ -44,6 +44,12 @@ class PaymentMethodQuerySet(PolicyQuerySet):
         return self.kept().filter(Q(profile=profile) | Q(profile=None), account_id=profile.account_id)
 
 
+class GatewayHealthQuerySet(models.QuerySet):
+    def resting(self, at: datetime) -> GatewayHealthQuerySet:
+        """Those that are left alone at that moment."""
+        return self.filter(rests_until__gt=at)
+
+
 class MandateQuerySet(models.QuerySet):
     def active(self) -> MandateQuerySet:
         return self.filter(status="active")

@@ -35,6 +35,7 @@ Buttons. variant: primary secondary ghost danger; size: "" sm lg
     {% locked label action obj icon="" size="" people=None reason="" name="" %}
                                                the locked thing itself. It reads the people with a query
                                                per scope: on lists pass people, or place it once above
+    {% unavailable label reason size="" block=False %}     what nobody can use for the moment, and why
     {% more label="" %} … {% endmore %}        in block commands: verbs that fold into a menu on a phone
     {% menu label icon="dots" text="" %} … {% endmenu %}    a menu behind an icon; works without JS
     {% menu_link label href icon="" panel=False %}   {% menu_post label action icon="" danger=False %}
@@ -442,6 +443,13 @@ def locked(
         people=people,
         id=_unique("locked"),
     )
+
+
+@register.simple_tag(takes_context=True)
+def unavailable(context: Context, label: str, reason: str, size: str = "", block: bool = False) -> SafeString:
+    """A control that nobody can use for the moment: visible, disabled, and it says why and what to do."""
+    css, id = _button_css("secondary", size, block), _unique("unavailable")
+    return _draw(context, "locked", label=label, css=css, reason=reason, id=id)
 
 
 def _roles_in_reach(action: policy.Action, obj: Any) -> list[policy.Role]:

@@ -1,11 +1,13 @@
 """Which adapter stands behind which name. Stored rows name theirs, so two can be in use side by side."""
 
 from functools import cache
+from typing import cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from payments.gateways.base import Gateway
+from payments.gateways.breaker import Guarded
 
 ADAPTERS = {
     "sandbox": "payments.gateways.sandbox.adapter.SandboxGateway",
@@ -27,6 +29,5 @@ def takes_events(name: str) -> bool:
 
 @cache
 def gateway_named(name: str) -> Gateway:
-    """The adapter of that name. Raises KeyError for a name that is none."""
-    adapter: Gateway = import_string(ADAPTERS[name])()
-    return adapter
+    """The adapter of that name, behind its breaker. Raises KeyError for a name that is none."""
+    return cast(Gateway, Guarded(import_string(ADAPTERS[name])()))

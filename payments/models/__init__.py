@@ -1,6 +1,7 @@
 """How a customer pays: saved methods, payments with their attempts, and what the gateway told us."""
 
 from payments.models.events import EventTrouble, GatewayEvent
+from payments.models.gateways import GatewayHealth
 from payments.models.methods import Brand, CardSetup, Family, GatewayCustomer, Mandate, PaymentMethod, ProfileMethods
 from payments.models.payments import (
     Allocation,
@@ -23,6 +24,7 @@ __all__ = [
     "Family",
     "GatewayCustomer",
     "GatewayEvent",
+    "GatewayHealth",
     "Initiator",
     "Mandate",
     "ParkedReason",

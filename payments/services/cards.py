@@ -30,6 +30,7 @@ from payments.gateways.base import (
     SetupOutcome,
     SetupResult,
 )
+from payments.gateways.breaker import GatewayResting
 from payments.gateways.registry import current_gateway, gateway_named
 from payments.mail import tell_method_added
 from payments.models import Brand, CardSetup, Family, PaymentMethod
@@ -124,6 +125,8 @@ def finish_card_setup(setup: CardSetup) -> CardSetup:
     gateway = gateway_named(setup.gateway)
     try:
         result = gateway.find_setup(key=setup.idempotency_key, session_id=setup.session_id)
+    except GatewayResting:
+        return setup
     except GatewayUnavailable:
         result = SetupResult(SetupOutcome.OPEN)
     return _record(setup, result)

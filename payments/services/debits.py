@@ -79,7 +79,7 @@ def collect_announced(notice: DebitNotice, *, at: datetime) -> None:
             at=at,
         )
     except Refused as refusal:
-        if refusal.code != "under_way":  # its outcome is known soon, and the job comes again
+        if refusal.code not in {"under_way", "gateway_rests"}:  # that is over soon, and the job comes again
             move(notice, NoticeStatus.DROPPED, dropped_because=refusal.code or "")
     else:
         move(notice, NoticeStatus.COLLECTED, payment=payment)

@@ -22,8 +22,17 @@ from core.errors import Refused
 from core.history import acting
 from core.money import Money
 from core.policy import Action, demand
+from core.templatetags.ui import clock
 from invoices.models import Invoice
-from payments.gateways.base import ChargeRequest, GatewayUnavailable, MethodKind
+from payments.gateways.base import (
+    ChargeOutcome,
+    ChargeRequest,
+    ChargeResult,
+    DeclineReason,
+    GatewayUnavailable,
+    MethodKind,
+)
+from payments.gateways.breaker import GatewayResting, rest_of
 from payments.gateways.registry import gateway_named
 from payments.models import Allocation, DebitNotice, Family, Initiator, Mandate, Payment, PaymentMethod
 from payments.services.customers import customer_of
@@ -55,7 +64,7 @@ def pay_invoices(
 
     Refuses, and asks the gateway nothing: `not_payable`, `pays_too_much`, `under_way` (an attempt whose
     outcome is open), `method_gone`, `expired`, `mandate_ended`, `not_announced`, `not_offered`,
-    `too_many_declines`, `request_changed`.
+    `too_many_declines`, `request_changed`, `gateway_rests`.
     """
     if by is None and initiated_by == Initiator.USER:
         raise ValueError("a person pays, or nobody does")
@@ -93,6 +102,7 @@ def _pay(
     digest = _digest(parts, amounts, method, by)
     if (earlier := _earlier(request_key, digest)) is not None:
         return earlier
+    _check_answers(method.gateway if method else settings.PAYMENT_GATEWAY)
     for attempt in attempts_holding([invoice for invoice, _part in parts]):
         look_up(attempt, at=at)
     try:
@@ -197,6 +207,11 @@ def _ask_gateway(payment: Payment, at: datetime) -> Payment:
             off_session=payment.initiated_by == Initiator.AUTOMATIC,
         )
         result = gateway.charge(request) if method else gateway.open_payment(request)
+    except GatewayResting:
+        # Others were refused a moment earlier; of this attempt nothing has left the portal.
+        result = ChargeResult(
+            ChargeOutcome.FAILED, payment.idempotency_key, decline=DeclineReason.GATEWAY_TROUBLE, amount=payment.amount
+        )
     except GatewayUnavailable:
         return record_silence(payment, at=at)
     return record_outcome(payment, result, at=at)
@@ -209,6 +224,19 @@ def _earlier(request_key: str, digest: str) -> Payment | None:
             _("This form was used for another payment. Open the invoice again and pay from there."), "request_changed"
         )
     return payment
+
+
+def _check_answers(gateway: str) -> None:
+    until = rest_of(gateway)
+    if until is not None:
+        raise Refused(
+            _(
+                "The payment provider does not answer at the moment. Nothing was asked of it and nothing was taken. "
+                "Try again after %(time)s, or transfer the amount as the invoice says."
+            )
+            % {"time": clock(until)},
+            "gateway_rests",
+        )
 
 
 def _check_payable(invoice: Invoice, part: Money) -> None:

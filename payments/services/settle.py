@@ -19,6 +19,7 @@ from invoices.services.ledger import post
 from invoices.services.settling import reopen_invoice, settle_invoice
 from payments.declines import explain
 from payments.gateways.base import ChargeOutcome, ChargeResult, DeclineReason, GatewayUnavailable
+from payments.gateways.breaker import GatewayResting
 from payments.gateways.registry import gateway_named
 from payments.mail import send_receipt, tell_declined, tell_returned
 from payments.models import Allocation, Decision, ParkedReason, Payment, PaymentMethod
@@ -37,10 +38,13 @@ _GIVEN_UP = (PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.CHARGE
 
 
 def look_up(payment: Payment, *, at: datetime | None = None) -> Payment:
-    """Ask the gateway what became of the attempt, and record the answer or its silence."""
+    """Ask the gateway what became of the attempt, and record the answer or its silence. A gateway that is left
+    alone was not silent: the attempt stays due."""
     at = at or timezone.now()
     try:
         return ask(payment, at=at)
+    except GatewayResting:
+        return payment
     except GatewayUnavailable:
         return record_silence(payment, at=at)
 

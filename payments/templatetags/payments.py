@@ -2,6 +2,7 @@
 
 {% payment_panel invoice %}                       the payments of an invoice, latest first
 {% payment_button invoice %}                      Pay now, or why not, for block commands
+{% gateway_rest as rests_until %}                 until when the payment provider is left alone; None where it answers
 {% open_attempt invoice as processing %}          the ids of invoices with an attempt that is not over:
 {% active_method subscription %}                  what it is paid with, where it has a method of its own
 {% open_attempts invoices as processing %}        for {% invoice_status invoice today processing %}
@@ -9,9 +10,11 @@
 """
 
 from collections.abc import Container, Iterable
+from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.db.models import F
 from django.template.context import Context
 from django.urls import reverse
@@ -22,6 +25,7 @@ from core.policy import Action, may
 from core.templatetags.ui import link_button
 from invoices.models import Invoice
 from payments.declines import Decline, explain
+from payments.gateways.breaker import rest_of
 from payments.models import Allocation, Payment, ProfileMethods
 from payments.states import AllocationStatus, PaymentStatus
 from subscriptions.models import Subscription
@@ -72,14 +76,27 @@ def payment_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
 def payment_button(context: Context, invoice: Invoice) -> dict[str, Any]:
     """Pay now where that is possible; otherwise the same button, locked, with who may (P2)."""
     user, is_payable = context["user"], invoice.status == "due" and invoice.kind == "invoice"
+    can_pay = is_payable and may(user, Action.INVOICE_PAY, invoice)
     return {
         "request": context.get("request"),
         "user": user,
         "invoice": invoice,
         "is_payable": is_payable,
-        "can_pay": is_payable and may(user, Action.INVOICE_PAY, invoice),
+        "can_pay": can_pay,
+        "rests_until": gateway_rest(context) if can_pay else None,
         "under_way": _under_way(invoice) if is_payable else None,
     }
+
+
+@register.simple_tag(takes_context=True)
+def gateway_rest(context: Context) -> datetime | None:
+    """Until when the payment provider is left alone, because it did not answer; None where all is well. Read once
+    per request."""
+    request = context.get("request")
+    read: dict[str, datetime | None] = request.__dict__.setdefault("_gateway_rest", {}) if request else {}
+    if settings.PAYMENT_GATEWAY not in read:
+        read[settings.PAYMENT_GATEWAY] = rest_of(settings.PAYMENT_GATEWAY)
+    return read[settings.PAYMENT_GATEWAY]
 
 
 @register.simple_tag

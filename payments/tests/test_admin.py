@@ -37,7 +37,16 @@ def pay(specimen):
 
 @pytest.mark.parametrize(
     "model",
-    ["payment", "paymentmethod", "cardsetup", "gatewayevent", "mandate", "debitnotice", "gatewaycustomer"],
+    [
+        "payment",
+        "paymentmethod",
+        "cardsetup",
+        "gatewayevent",
+        "mandate",
+        "debitnotice",
+        "gatewaycustomer",
+        "gatewayhealth",
+    ],
 )
 def test_lists_are_shown_and_nothing_is_added_changed_or_deleted(client, staff, model):
     statuses = [client.get(f"/staff/payments/{model}/{page}").status_code for page in ("", "add/")]
