@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts.admin import ReadOnly
+from invoices.exchange_admin import ExchangeRateAdmin  # noqa: F401 a page of its own
 from invoices.models import BillingRun, ChargeImport, Invoice, NumberSeries, ParkedProfile
 from invoices.services.parking import release_profiles
 

@@ -91,6 +91,9 @@ def terms_of(payload: InvoicePayload) -> dict[str, Any]:
         "BG-23": [_vat(row) for row in payload.vat],
         "BG-25": list(_lines(payload)),
     }
+    if payload.vat_exchanged and exponent(payload.vat_exchanged.amount.currency) <= DECIMALS:
+        terms["BT-6"] = payload.vat_exchanged.amount.currency
+        terms["BT-111"] = _amount(payload.vat_exchanged.amount)
     if payload.prepaid:
         terms["BT-113"] = _amount(payload.prepaid)
     if payload.purchase_order:

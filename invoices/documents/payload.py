@@ -99,6 +99,15 @@ class VatRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangedVat:
+    """The VAT in the seller's currency, and the rate: units of the document's currency in one of that, on a day."""
+
+    amount: Money
+    rate: Decimal
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
 class TransferInstructions:
     """Where and how to transfer: account holder, IBAN without spaces, and the reference to give (ISO 11649)."""
 
@@ -148,6 +157,7 @@ class InvoicePayload:
     ship_to: Party | None = None
     transfer: TransferInstructions | None = None
     check: Check | None = None
+    vat_exchanged: ExchangedVat | None = None
 
     @property
     def currency(self) -> str:

@@ -17,7 +17,7 @@ from core.templatetags.ui import day, money, period
 
 from .codes import shown_code
 from .figures import percentage, quantity, unit_price
-from .payload import InvoicePayload, Line, Party, Section, Supplier, VatRow
+from .payload import ExchangedVat, InvoicePayload, Line, Party, Section, Supplier, VatRow
 
 # Longer text is cut with an ellipsis: no field of a document needs more, and a page has an end (M8).
 TEXT_LIMIT = 300
@@ -187,11 +187,20 @@ def _totals(payload: InvoicePayload) -> Iterator[dict[str, str]]:
     yield row(gettext("Subtotal excl. VAT"), payload.net)
     if payload.vat_total or any(group.rate for group in payload.vat):
         yield row(gettext("VAT"), payload.vat_total)
+    if payload.vat_exchanged:
+        yield row(_exchanged(payload.vat_exchanged, payload.currency), payload.vat_exchanged.amount)
     yield row(gettext("Total incl. VAT"), payload.total, "total")
     if payload.prepaid:
         yield row(gettext("Already paid"), -payload.prepaid)
     if payload.kind == "invoice":
         yield row(gettext("Amount due"), payload.due, "due")
+
+
+def _exchanged(vat: ExchangedVat, currency: str) -> str:
+    one = f"{quantity(vat.rate)} {currency}"
+    return gettext("VAT in {home} (1 {home} = {rate}, {day})").format(
+        home=vat.amount.currency, rate=one, day=day(vat.day)
+    )
 
 
 def _payment(payload: InvoicePayload) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from invoices.documents.codes import check_code
 from invoices.documents.payload import (
     ACCENT,
     Check,
+    ExchangedVat,
     InvoicePayload,
     Line,
     Party,
@@ -81,6 +82,7 @@ def payload_of(invoice: Invoice) -> InvoicePayload:
             purchase_order=invoice.po_number,
             transfer=_transfer(invoice),
             check=_check(invoice),
+            vat_exchanged=_exchanged(invoice),
         )
 
 
@@ -126,6 +128,12 @@ def _line(line: InvoiceLine) -> Line:
 def _transfer(invoice: Invoice) -> TransferInstructions:
     seller, reference = invoice.seller, invoice.payment_reference
     return TransferInstructions(seller["legal_name"], seller["iban"], reference, bic=seller.get("bic", ""))
+
+
+def _exchanged(invoice: Invoice) -> ExchangedVat | None:
+    if invoice.vat_exchanged is None or invoice.exchange_rate is None or invoice.exchange_day is None:
+        return None
+    return ExchangedVat(invoice.vat_exchanged, invoice.exchange_rate, invoice.exchange_day)
 
 
 def _check(invoice: Invoice) -> Check:

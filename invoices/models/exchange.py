@@ -4,13 +4,13 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from core.guards import append_only
+from subscriptions.models import validate_currency
 
 
 class ExchangeRate(models.Model):
-    """How many units of a currency one euro was worth on a day. A fact: never edited; of a day there is one."""
+    """How many units of a currency one euro was worth on a day. Documents keep a copy of the one they used."""
 
-    currency = models.CharField(_("currency"), max_length=3)
+    currency = models.CharField(_("currency"), max_length=3, validators=[validate_currency])
     day = models.DateField(_("day"))
     rate = models.DecimalField(_("units for one euro"), max_digits=20, decimal_places=10)
 
@@ -21,7 +21,6 @@ class ExchangeRate(models.Model):
             models.UniqueConstraint(fields=["currency", "day"], name="one_exchange_rate_a_day"),
             models.CheckConstraint(name="exchange_rate_above_zero", condition=Q(rate__gt=0)),
         ]
-        triggers = append_only()
 
     def __str__(self) -> str:
         return f"1 EUR = {self.rate.normalize():f} {self.currency} · {self.day}"

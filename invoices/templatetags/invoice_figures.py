@@ -75,3 +75,12 @@ def vat_label(group: VatGroup) -> str:
     if group.category == "O":
         return _("Not subject to VAT, %(base)s") % {"base": base}
     return _("VAT %(rate)s over %(base)s") % {"rate": figures.percentage(group.rate), "base": base}
+
+
+@register.filter
+def exchanged_label(invoice: Invoice) -> str:
+    """VAT in EUR (1 EUR = 1.0837 USD, 4 Jan 2027): what the seller declares (L1)."""
+    rate, when = invoice.exchange_rate or Decimal(0), day(invoice.exchange_day)
+    one = f"{figures.quantity(rate)} {invoice.currency}"
+    said = _("VAT in {home} (1 {home} = {rate}, {day})")
+    return said.format(home=invoice.vat_currency, rate=one, day=when)

@@ -24,7 +24,7 @@ from core.money import Money
 from core.templatetags.ui import money
 from invoices.documents.archive import read_document
 from invoices.documents.einvoice import NotExpressible, cii_of, marked, terms_of, ubl_of
-from invoices.documents.payload import InvoicePayload, Line, Postal, Section, VatRow
+from invoices.documents.payload import ExchangedVat, InvoicePayload, Line, Postal, Section, VatRow
 from invoices.documents.render import render_invoice
 from invoices.documents.source import payload_of
 from invoices.models import Document, Posting
@@ -94,6 +94,15 @@ def in_currency(currency: str) -> InvoicePayload:
     return recast(whole, [replace(line, amount=Money(line.amount.minor, currency)) for line in lines_of(whole)])
 
 
+def two_rates(whole: InvoicePayload) -> InvoicePayload:
+    """A line at nine percent and one at twenty-one."""
+    first, second = (recast(whole, [line], "S", rate) for line, rate in zip(lines_of(whole), ("9", "21"), strict=False))
+    net, vat = first.net + second.net, first.vat_total + second.vat_total
+    sections = (*first.sections, *second.sections)
+    totals = {"net": net, "vat_total": vat, "total": net + vat, "due": net + vat}
+    return replace(first, sections=sections, vat=(*first.vat, *second.vat), **totals)
+
+
 def hostile() -> InvoicePayload:
     whole = payload(len(HOSTILE))
     lines = [
@@ -132,6 +141,10 @@ def cases() -> dict[str, InvoicePayload]:
         "paid in part by credit": replace(whole, prepaid=half, due=whole.total - half),
         "paid wholly by credit": replace(whole, prepaid=whole.total, due=Money.zero("EUR")),
         "US dollars": in_currency("USD"),
+        "US dollars, with the VAT in euro": replace(
+            in_currency("USD"), vat_exchanged=ExchangedVat(Money(2_345, "EUR"), Decimal("1.0837"), date(2026, 11, 4))
+        ),
+        "two rates": two_rates(whole),
         "yen": in_currency("JPY"),
         "credit note": replace(whole, kind="credit_note", number="GC000000001", credited_number="G000118402"),
         "credit note of a month below zero": replace(whole, kind="credit_note", due_date=None),
