@@ -18,6 +18,7 @@ from iso4217 import Currency
 
 from core.money import exponent
 from invoices.documents.archive import FOLDER
+from payments.services.papers import FOLDER as PAPERS
 
 SHOWN = 20
 ORPHANED_AFTER = timedelta(days=1)
@@ -361,6 +362,12 @@ INVARIANTS = (
 )
 
 
+_KEPT_FILES = """
+    SELECT file, sha256, size_bytes FROM invoices_document WHERE status = 'ready'
+    UNION ALL SELECT file, sha256, size_bytes FROM payments_paper WHERE status = 'ready'
+"""
+
+
 def find_violations(*, files: bool = False) -> Iterator[Violation]:
     """Every violation, from one read-only snapshot; at most SHOWN and a count per invariant.
 
@@ -373,12 +380,13 @@ def find_violations(*, files: bool = False) -> Iterator[Violation]:
             cursor.execute(invariant.sql)
             yield from _described(invariant, cursor.fetchall())
         if files:
-            cursor.execute("SELECT file, sha256, size_bytes FROM invoices_document WHERE status = 'ready'")
+            cursor.execute(_KEPT_FILES)
             documents = cursor.fetchall()
             for name, sha256, size in documents:
                 if (wrong := _wrong_file(name, sha256, size)) is not None:
                     yield Violation("I28", "Every document has its file, with its digest and size", wrong)
-            for orphan in _orphans({name for name, _sha256, _size in documents}):
+            known = {name for name, _sha256, _size in documents}
+            for orphan in (*_orphans(known), *_orphans(known, PAPERS)):
                 yield Violation("I28", "Every file older than a day belongs to a document", orphan)
 
 

@@ -481,3 +481,34 @@ class DecisionForm(forms.Form):
 
     def values(self) -> dict[str, Any]:
         return {"decision": Decision(self.cleaned_data["decision"]), "reason": self.cleaned_data["reason"]}
+
+
+def _day_input() -> forms.DateInput:
+    return forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+
+
+class StatementForm(forms.Form):
+    """Of what a statement tells, and of which time."""
+
+    profile = forms.ChoiceField(label=gettext_lazy("Of"), required=False)
+    starts_on = forms.DateField(label=gettext_lazy("From"), widget=_day_input())
+    ends_on = forms.DateField(label=gettext_lazy("Until"), widget=_day_input())
+
+    def __init__(self, data: Any = None, *, profiles: Sequence[BillingProfile], is_whole: bool, on: date) -> None:
+        before = on.replace(day=1) - timedelta(days=1)
+        super().__init__(data, initial={"starts_on": before.replace(day=1), "ends_on": before})
+        self.profiles = {profile.code: profile for profile in profiles}
+        whole = [("", _("The whole account"))] if is_whole else []
+        choices: Any = self.fields["profile"]
+        choices.choices = [*whole, *((code, profile.name) for code, profile in self.profiles.items())]
+        choices.required = not is_whole
+        self.helper = PortalFormHelper(Grid("profile", ("starts_on", 3), ("ends_on", 3)), guarded=False)
+
+    def values(self) -> dict[str, Any]:
+        """For `ask_for_statement`."""
+        cleaned = self.cleaned_data
+        return {
+            "profile": self.profiles.get(cleaned["profile"]),
+            "starts_on": cleaned["starts_on"],
+            "ends_on": cleaned["ends_on"],
+        }

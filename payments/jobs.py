@@ -13,11 +13,13 @@ from payments.models import (
     GatewayEvent,
     GatewayHealth,
     Mandate,
+    Paper,
     Payment,
     PaymentMethod,
     ProfileMethods,
 )
 from payments.querysets import EXPIRING_DAYS
+from payments.services import papers
 from payments.services.cards import finish_card_setup
 from payments.services.debits import announce_debit, collect_announced, to_announce
 from payments.services.events import process_event
@@ -25,6 +27,9 @@ from payments.services.mandates import lapse_mandate
 from payments.services.methods import forget_method, remove_as_planned
 from payments.services.reconcile import reconcile
 from payments.services.settle import look_up
+
+# With pauses that grow to an hour, that is a day.
+TRIES_OF_A_DAY = 27
 
 
 def _unless_resting(rows: Any, now: datetime, gateway: str = "gateway") -> Any:
@@ -48,6 +53,14 @@ def look_up_card_setup(row_id: int) -> None:
 def read_gateway_event(row_id: int) -> None:
     """Look at the gateway for what an event was about."""
     process_event(GatewayEvent.objects.get(pk=row_id))
+
+
+@job(due=lambda now: Paper.objects.filter(status="pending").order_by("pk"), batch=20, tries=TRIES_OF_A_DAY)
+def make_papers(row_ids: list[int]) -> None:
+    """Make receipts and statements, and mail the receipts."""
+    rows = Paper.objects.filter(pk__in=row_ids).select_related("account", "profile", "payment__profile__account")
+    for failure in papers.make_papers(rows.order_by("pk")):
+        raise failure
 
 
 @job(due=lambda now: _unless_resting(PaymentMethod.objects.filter(status="detached"), now).order_by("pk"))

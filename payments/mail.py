@@ -11,17 +11,19 @@ from django.utils import timezone, translation
 from accounts.models import AccountRole, User
 from accounts.services.notices import mail_people, mail_person, owners_of
 from core.mail_classes import MAIL_RULES, MailClass
-from core.messages import Message, Verdict, recheck
+from core.messages import Attachment, Message, Verdict, recheck
 from core.policy import Action, Role, holders, may, read_roles
 from payments.declines import explain
-from payments.models import DebitNotice, Payment, PaymentMethod, TransferRequest
+from payments.models import DebitNotice, Paper, Payment, PaymentMethod, TransferRequest
 from profiles.models import BillingProfile, ProfileRole
 from profiles.people import effective_owners
 from profiles.recipients import mailed_recipients
 
 
-def send_receipt(payment: Payment) -> None:
-    """A receipt to who paid and to those who get the profile's invoices (§3.9, P8), once each."""
+def send_receipt(payment: Payment, paper: Paper | None, file_name: str) -> None:
+    """A receipt to who paid and to those who get the profile's invoices (§3.9, P8), once each; with its PDF where
+    there is one."""
+    attachments = [Attachment(paper.file, file_name, "application/pdf")] if paper else []
     lines = [[allocation.invoice.number, allocation.amount] for allocation in _booked(payment)]
     recipients = mailed_recipients(payment.profile, on=timezone.localdate())
     for person in _payer_and(payment, [recipient.user for recipient in recipients if recipient.user]):
@@ -37,7 +39,9 @@ def send_receipt(payment: Payment) -> None:
                 "lines": lines,
                 "path": payment.get_absolute_url(),
                 "receipt_path": reverse("payment_receipt", args=[payment.code]),
+                "attached": bool(attachments),
             },
+            attachments=attachments,
             reference=f"payment:{payment.code}",
             key=f"receipt:{payment.code}:{person.pk}",
         )

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from payments.views import closing, methods, one_method, payments, transfers, webhooks
+from payments.views import closing, methods, one_method, papers, payments, transfers, webhooks
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("billing-accounts/<code:code>/payment-methods/", methods.payment_methods, name="payment_methods"),
@@ -63,6 +63,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("invoices/<code:code>/payment/", payments.invoice_payment, name="invoice_payment"),
     path("payments/<code:code>/", payments.payment, name="payment"),
     path("payments/<code:code>/receipt/", payments.payment_receipt, name="payment_receipt"),
+    path("payments/<code:code>/receipt/pdf/", papers.payment_receipt_pdf, name="payment_receipt_pdf"),
+    path("billing-accounts/<code:code>/statements/", papers.statements, name="statements"),
+    path("billing-accounts/<code:code>/statements/new/", papers.statement_new, name="statement_new"),
+    path("statements/<code:code>/", papers.statement, name="statement"),
+    path("statements/<code:code>/pdf/", papers.statement_pdf, name="statement_pdf"),
     path("payments/<code:code>/return/", payments.payment_return, name="payment_return"),
     path("payments/<code:code>/cancellation/", payments.payment_cancellation, name="payment_cancellation"),
     path("help/payment-problems/", payments.payment_problems, name="payment_problems"),

@@ -1,6 +1,6 @@
 """Mail to people: which of their addresses counts, and who owns an account."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import AccountRole, BillingAccount, User
 from core.mail_classes import MAIL_RULES, MailAddress
-from core.messages import MailClass, queue_message
+from core.messages import Attachment, MailClass, queue_message
 from core.policy import Role
 
 OWNER_ROLES = (Role.ACCOUNT_OWNER, Role.ACCOUNT_ADMINISTRATOR)
@@ -21,6 +21,7 @@ def mail_person(
     mail_class: MailClass,
     context: Mapping[str, Any],
     secret_context: Mapping[str, Any] | None = None,
+    attachments: Sequence[Attachment] = (),
     reference: str = "",
     key: str | None = None,
 ) -> None:
@@ -33,6 +34,7 @@ def mail_person(
             language=person.language,
             context={"person": str(person), **context},
             secret_context=secret_context,
+            attachments=attachments,
             reference=reference,
             key=f"{key}:{address}" if key else None,
         )

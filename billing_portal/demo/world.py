@@ -55,6 +55,7 @@ from payments.gateways.sandbox.jobs import deliver_webhook
 from payments.models import PaymentMethod
 from payments.services.cards import finish_card_setup, start_card_setup
 from payments.services.methods import set_backup_method, set_default_method
+from payments.services.papers import ask_for_statement
 from payments.services.pay import pay_invoices
 from payments.services.transfers import request_transfer, take_up
 from payments.transfers import transfer_rules
@@ -120,6 +121,7 @@ def make_world(say: Say) -> None:
     _waiting(world)
     _questions(world)
     _transfer(world)
+    _statement(world)
     _work()
 
 
@@ -479,6 +481,18 @@ def _bill(world: World, month: Month) -> None:
         for invoice in Invoice.objects.open().filter(issue_date=day).select_related("profile").order_by("pk"):
             _pay(world, invoice, month)
         _work()
+
+
+def _statement(world: World) -> None:
+    """The bookkeeping of Alfa asked how the last quarter went."""
+    profile = world.profiles["Operations NL"]
+    ask_for_statement(
+        profile.account,
+        profile=profile,
+        starts_on=world.last_month.plus(-2).first,
+        ends_on=min(world.last_month.next.last, world.today),
+        by=world.people["marieke@alfa.example"],
+    )
 
 
 def _work() -> None:

@@ -8,6 +8,7 @@ import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from billing_portal.tests.world import POSITIONS, Place, World, make_world
 from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement, Role
 from invoices.models import Invoice
 from invoices.tests.factories import InvoiceFactory
-from payments.models import CardSetup, Payment, PaymentMethod, TransferRequest
+from payments.models import CardSetup, Paper, Payment, PaymentMethod, TransferRequest
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
@@ -44,6 +45,15 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
     PaymentMethod: lambda place: PaymentMethodFactory(account=place.account, profile=place.profile),
     SupportRequest: lambda place: SupportRequestFactory(profile=place.profile),
     Payment: lambda place: PaymentFactory(invoices=[InvoiceFactory(profile=place.profile)]),
+    Paper: lambda place: Paper.objects.create(
+        kind="statement",
+        account=place.account,
+        profile=place.profile,
+        starts_on=date(2026, 1, 1),
+        ends_on=date(2026, 1, 31),
+        currency=place.account.currency,
+        language="en",
+    ),
     TransferRequest: lambda place: TransferRequestFactory(account=place.account, profile=place.profile),
     CardSetup: lambda place: CardSetup.objects.create(
         account=place.account, profile=place.profile, gateway="sandbox", idempotency_key=uuid.uuid4().hex

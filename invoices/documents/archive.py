@@ -10,7 +10,6 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext, override
 
@@ -19,6 +18,7 @@ from core.jobs import stopping
 from core.states import move
 from invoices.documents.codes import check_code
 from invoices.documents.einvoice import is_expressible, ubl_of
+from invoices.documents.keeping import Damaged, keep, read
 from invoices.documents.payload import InvoicePayload
 from invoices.documents.render import (
     Rendered,
@@ -35,14 +35,21 @@ from invoices.states import DocumentStatus
 
 logger = logging.getLogger(__name__)
 
+__all__ = [
+    "FOLDER",
+    "Damaged",
+    "file_name",
+    "make_document",
+    "make_documents",
+    "read_document",
+    "restore_document",
+    "retry_document",
+]
+
 # Documents handed to the renderer before the first of them is stored.
 AHEAD = 2
 FOLDER = "invoices"
 LONGEST_ERROR = 1000
-
-
-class Damaged(Exception):
-    """The stored file is not the one that was made: it is gone, or its digest differs. Nobody gets it."""
 
 
 def make_documents(documents: Iterable[Document]) -> list[Exception]:
@@ -76,15 +83,7 @@ def make_document(document: Document) -> None:
 
 def read_document(document: Document) -> bytes:
     """The file of a ready document, exactly as it was made. Raises Damaged, and says so in the log."""
-    try:
-        with default_storage.open(document.file) as file:
-            content: bytes = file.read()
-    except FileNotFoundError:
-        content = b""
-    if hashlib.sha256(content).hexdigest() != document.sha256:
-        logger.error("The file %s of document %s is damaged or gone", document.file, document)
-        raise Damaged(str(document))
-    return content
+    return read(document)
 
 
 def restore_document(document: Document) -> None:
@@ -152,25 +151,7 @@ def _finish(document: Document, payload: InvoicePayload, result: Future[Rendered
 
 
 def _kept(content: bytes, invoice: Invoice, suffix: str) -> dict[str, Any]:
-    """Keep the file, and say what its document has to know of it."""
-    return {
-        "file": _keep(content, f"{FOLDER}/{invoice.issue_date:%Y/%m}/{invoice.code}.{suffix}"),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "size_bytes": len(content),
-        "made_at": timezone.now(),
-    }
-
-
-def _keep(content: bytes, name: str) -> str:
-    """Store the file and return its name. One that a dead worker left there belongs to no document yet;
-    it is the same file, or it gives way."""
-    if default_storage.exists(name):
-        with default_storage.open(name) as left:
-            if left.read() == content:
-                return name
-        default_storage.delete(name)
-    stored: str = default_storage.save(name, ContentFile(content))
-    return stored
+    return keep(content, f"{FOLDER}/{invoice.issue_date:%Y/%m}/{invoice.code}.{suffix}")
 
 
 def _words(error: Exception) -> str:

@@ -90,7 +90,8 @@ def supplier_of(copy: Mapping[str, str]) -> Supplier:
     """The seller of a copy that `Seller.snapshot` made."""
     return Supplier(
         name=copy["legal_name"],
-        lines=tuple(printed_lines(copy)),
+        # A statement is made before the seller is complete as well.
+        lines=tuple(printed_lines(copy)) if copy["country"] else (),
         tax_id=copy["vat_id"],
         registration_number=copy["registration_number"],
         email=copy.get("email", ""),

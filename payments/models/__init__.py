@@ -3,6 +3,7 @@
 from payments.models.events import EventTrouble, GatewayEvent
 from payments.models.gateways import GatewayHealth
 from payments.models.methods import Brand, CardSetup, Family, GatewayCustomer, Mandate, PaymentMethod, ProfileMethods
+from payments.models.papers import Paper, PaperKind
 from payments.models.payments import (
     Allocation,
     DebitNotice,
@@ -27,6 +28,8 @@ __all__ = [
     "GatewayHealth",
     "Initiator",
     "Mandate",
+    "Paper",
+    "PaperKind",
     "ParkedReason",
     "Payment",
     "PaymentDecision",

@@ -21,11 +21,12 @@ from payments.declines import explain
 from payments.gateways.base import ChargeOutcome, ChargeResult, DeclineReason, GatewayUnavailable
 from payments.gateways.breaker import GatewayResting
 from payments.gateways.registry import gateway_named
-from payments.mail import send_receipt, tell_declined, tell_returned
+from payments.mail import tell_declined, tell_returned
 from payments.models import Allocation, Decision, ParkedReason, Payment, PaymentMethod
 from payments.querysets import PaymentQuerySet
 from payments.services.customers import known_customer
 from payments.services.mandates import count_collection
+from payments.services.papers import ask_for_receipt
 from payments.states import AllocationStatus, MethodStatus, PaymentStatus
 
 # When to ask about an outcome that did not come; then a person has to look (I15).
@@ -186,7 +187,7 @@ def _succeed(payment: Payment, result: ChargeResult, at: datetime) -> None:
         settled_at=at,
         receipt_number=next_receipt_number(),
     )
-    send_receipt(payment)
+    ask_for_receipt(payment)
 
 
 def _take_back(payment: Payment, result: ChargeResult, at: datetime) -> None:

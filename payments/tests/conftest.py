@@ -25,3 +25,9 @@ def stripe_server(one_stripe_server: StripeServer, settings) -> Iterator[StripeS
     gateway_named.cache_clear()
     yield one_stripe_server
     gateway_named.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def media(settings, tmp_path):
+    """Papers that are made stay out of the project."""
+    settings.MEDIA_ROOT = tmp_path / "media"

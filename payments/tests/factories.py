@@ -19,6 +19,7 @@ from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox.cards import SPECIMENS
 from payments.gateways.sandbox.models import Card
 from payments.models import Allocation, Payment, PaymentMethod, ProfileMethods, TransferRequest
+from payments.services.papers import ask_for_receipt
 from payments.services.settle import next_receipt_number
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
@@ -141,6 +142,8 @@ def _attempt(
             **values,
         }
     )
+    if status == "succeeded":
+        ask_for_receipt(payment)
     allocated = {"succeeded": "settled", "failed": "released", "cancelled": "released"}.get(status, "held")
     for invoice, part in parts.items():
         Allocation.objects.create(payment=payment, invoice=invoice, amount_minor=part.minor, status=allocated)

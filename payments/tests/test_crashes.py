@@ -15,6 +15,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from core.jobs import run_due
 from core.models import Message
 from core.policy import Role
 from invoices.models import Posting
@@ -141,6 +142,7 @@ def assert_whole(invoice, point):
     assert [charge.key for charge in captured] == [payment.idempotency_key], point
     assert Posting.objects.filter(invoice=invoice, debit="gateway").count() == 1, point
     assert not Allocation.objects.filter(invoice=invoice, status="held").exists(), point
+    run_due(only=["payments.make_papers"])
     receipts = Message.objects.about(f"payment:{payment.code}").filter(template="payment_receipt")
     assert receipts.count() == 1, point
     # The other direction: the sandbox holds no charge that the portal does not know (I15).

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from core.errors import Forbidden, Refused
+from core.jobs import run_due
 from core.models import Message
 from core.money import Money
 from core.policy import Role
@@ -76,6 +77,7 @@ def test_P8_receipt_goes_to_the_payer_and_to_those_who_get_the_invoices_once_eac
 
     payment = pay(invoice, payer)
 
+    run_due(only=["payments.make_papers"])
     receipts = Message.objects.about(f"payment:{payment.code}").filter(template="payment_receipt")
     assert sorted(receipts.values_list("recipient", flat=True)) == sorted([payer.email, reader.email])
 

@@ -14,6 +14,7 @@ from django.db import connection
 
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
 from core.errors import Refused
+from core.jobs import run_due
 from core.models import Message
 from core.policy import Role
 from invoices.models import Posting
@@ -143,6 +144,7 @@ def test_webhook_return_page_and_job_at_once_have_one_effect(bursts):
         at_once(reads + [lambda: look_up(payment)] * (CROWD // 2))  # noqa: B023 run before the loop goes on
 
         assert_paid_once(invoice)
+        run_due(only=["payments.make_papers"])
         receipts = Message.objects.about(f"payment:{payment.code}").filter(template="payment_receipt")
         assert receipts.count() == 1
         assert not GatewayEvent.objects.unprocessed().exists()

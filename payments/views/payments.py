@@ -35,7 +35,7 @@ def payments(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     seen = Payment.objects.allowing(request.user, Action.INVOICE_VIEW).filter(account=account)
     profiles = BillingProfile.objects.allowing(request.user, Action.INVOICE_VIEW).filter(account=account).shown()
     filters = PaymentFilter(request.GET, profiles=list(profiles.order_by("name")))
-    found = filters.apply(seen).prefetch_related("allocations__invoice")
+    found = filters.apply(seen).select_related("paper").prefetch_related("allocations__invoice")
     context = {
         "account": account,
         "page": read_page(request, found, sorting(request, SORTS, "-date")),
@@ -61,7 +61,7 @@ def payment(request: HttpRequest, payment: Payment) -> HttpResponse:
 
 @requires(Action.INVOICE_VIEW, Payment)
 def payment_receipt(request: HttpRequest, payment: Payment) -> HttpResponse:
-    """The receipt as a page to print (P8)."""
+    """The receipt as a page, with its PDF (P8)."""
     if not payment.receipt_number:
         raise Http404
     allocations = list(
@@ -74,6 +74,7 @@ def payment_receipt(request: HttpRequest, payment: Payment) -> HttpResponse:
         "allocations": allocations,
         "seller": invoice.seller if invoice else {},
         "payer_lines": printed_lines(invoice.bill_to) if invoice else [payment.account.name],
+        "paper": getattr(payment, "paper", None),
     }
     return render(request, "payments/payment_receipt.html", context)
 

@@ -30,7 +30,7 @@ from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
 from invoices.documents.codes import check_code
 from invoices.models import Document, Invoice
 from invoices.tests.factories import InvoiceFactory
-from payments.models import CardSetup, PaymentMethod
+from payments.models import CardSetup, Paper, PaymentMethod
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.models import BillingProfile, ExtraRecipient
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
@@ -332,6 +332,28 @@ def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
     for query in ("", "?status=past_due", "?status=paid", "?number=NONE"):
         pages.add("owner", "invoices", account.code, query=query)
         pages.add("owner", "payments", account.code, query=query)
+    pages.add("owner", "statements", account.code)
+    pages.add("owner", "statement_new", account.code)
+    for state in (
+        {"status": "pending"},
+        {"status": "failed"},
+        {"status": "pending", "last_error": "the renderer ended"},
+        {"status": "ready", "file": "papers/none.pdf", "sha256": "0" * 64, "size_bytes": 60_000}
+        | {"made_at": timezone.now(), "opening_minor": -120, "closing_minor": 99_999_999},
+    ):
+        paper = Paper.objects.create(
+            kind="statement",
+            account=account,
+            profile=profile,
+            starts_on=first.first,
+            ends_on=today,
+            currency=account.currency,
+            language="en",
+            asked_by=pages.people["owner"],
+            **state,
+        )
+        pages.add("owner", "statement", paper.code)
+    pages.add("owner", "statements", account.code, query=f"?profile={profile.code}")
     pages.add("owner", "support_requests", account.code)
     pages.add("owner", "support_requests", account.code, query="?q=nothing")
     pages.add("owner", "support_request_new", account.code, query=f"?invoice={invoices[-1].code}")
@@ -412,6 +434,7 @@ def _empty_pages(pages: Pages) -> None:
         "purchase",
         "invoices",
         "payments",
+        "statements",
         "support_requests",
     ):
         pages.add("newcomer", name, account.code)

@@ -1,0 +1,106 @@
+"""Papers: the documents of payments and of what is owed, beside those of invoices."""
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import BillingAccount, User
+from core.codes import CodeField
+from core.guards import no_truncate
+from core.money import Money
+from core.policy import Action, PolicyQuerySet, Scope
+from core.states import only_along
+from invoices import states as invoice_states
+from payments.models.payments import Payment
+from profiles.models import BillingProfile
+
+
+class PaperKind(models.TextChoices):
+    RECEIPT = "receipt", _("Receipt")
+    STATEMENT = "statement", _("Statement of account")
+
+
+class Paper(models.Model):
+    """A receipt of a payment, or a statement of an account or a billing profile, as PDF: made once by a job, and
+    kept with its digest (L4, P8). A statement without a profile is of the whole account."""
+
+    code = CodeField()
+    kind = models.CharField(_("kind"), max_length=12, choices=PaperKind)
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="papers", db_index=False)
+    profile = models.ForeignKey(BillingProfile, models.PROTECT, null=True, related_name="+")
+    payment = models.OneToOneField(Payment, models.PROTECT, null=True, related_name="paper")
+    # Of a statement, both inclusive.
+    starts_on = models.DateField(_("from"), null=True)
+    ends_on = models.DateField(_("until"), null=True)
+    opening_minor = models.BigIntegerField(null=True)
+    closing_minor = models.BigIntegerField(null=True)
+    currency = models.CharField(max_length=3)
+    language = models.CharField(max_length=2)
+    asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    status = models.CharField(
+        _("status"),
+        max_length=8,
+        choices=invoice_states.DocumentStatus,
+        default=invoice_states.DocumentStatus.PENDING,
+    )
+    file = models.CharField(max_length=255, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    size_bytes = models.PositiveIntegerField(null=True)
+    # Characters that no font of ours has, replaced in print.
+    replaced_characters = models.CharField(max_length=500, blank=True)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(_("asked for"), default=timezone.now, editable=False)
+    made_at = models.DateTimeField(null=True)
+
+    TRANSITIONS = invoice_states.DOCUMENT
+    POLICY = Scope(view=Action.INVOICE_VIEW, account="account", profile="profile")
+
+    objects = PolicyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("paper")
+        verbose_name_plural = _("papers")
+        indexes = [
+            models.Index(fields=["id"], condition=Q(status="pending"), name="paper_due"),
+            models.Index(fields=["account", "kind", "-created_at", "-id"], name="paper_list"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="paper_is_of_a_payment_or_of_a_time",
+                condition=Q(kind="receipt", payment__isnull=False, starts_on=None, ends_on=None)
+                | Q(kind="statement", payment=None, starts_on__lte=F("ends_on")),
+            ),
+            models.CheckConstraint(
+                name="paper_ready_has_a_file", condition=~Q(status="ready") | (~Q(file="") & ~Q(sha256=""))
+            ),
+        ]
+        triggers = [
+            only_along(invoice_states.DOCUMENT, "paper_status_edges"),
+            pgtrigger.Protect(
+                name="made_is_final", operation=pgtrigger.Update, condition=pgtrigger.Q(old__status="ready")
+            ),
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+            no_truncate(),
+        ]
+
+    def __str__(self) -> str:
+        if self.payment is not None:
+            return self.payment.receipt_number or self.code
+        return f"{self.profile or self.account}"
+
+    def get_absolute_url(self) -> str:
+        if self.payment is not None:
+            return reverse("payment_receipt", args=[self.payment.code])
+        return reverse("statement", args=[self.code])
+
+    @property
+    def opening(self) -> Money | None:
+        """What was owed the day before the statement begins; known once it is made."""
+        return None if self.opening_minor is None else Money(self.opening_minor, self.currency)
+
+    @property
+    def closing(self) -> Money | None:
+        return None if self.closing_minor is None else Money(self.closing_minor, self.currency)

@@ -1,0 +1,272 @@
+"""What receipts and statements print: facts of payments and of the books, worded and formatted (P8).
+
+A receipt is made of the payment and of the copies that its invoices keep, a statement of the moves of accounts
+receivable, so that both show the figures of the ledger (I5).
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import Case, CharField, F, IntegerField, Min, Q, QuerySet, Sum, Value, When
+from django.utils import timezone
+from django.utils.translation import gettext, override
+
+from accounts.models import BillingAccount, Seller
+from core.money import Money
+from core.templatetags.ui import day, moment, money
+from invoices.documents.payload import Party, Supplier
+from invoices.documents.printed import cleaned, printed_party, printed_seller
+from invoices.documents.render import request_for
+from invoices.documents.source import party_of, supplier_of
+from invoices.models import InvoiceKind, LedgerAccount, Posting
+from payments.models import Paper, Payment
+from profiles.models import BillingProfile
+
+# One row names so many invoices; the others are counted.
+NAMED = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a statement: a document or a payment, what it added and took away, and what is owed after it."""
+
+    on: date
+    label: str
+    detail: str
+    owed: Money
+    paid: Money
+    balance: Money
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The moves of a stretch of time, between what was owed before it and after it."""
+
+    opening: Money
+    entries: list[Entry]
+    closing: Money
+    owed: Money
+    paid: Money
+
+
+def request_of_paper(paper: Paper) -> tuple[bytes, dict[str, int]]:
+    """What the renderer is asked for, and what the row has to know of it besides."""
+    with override(paper.language):
+        if paper.payment is not None:
+            seller, data = _receipt(paper.payment, paper.language)
+            return request_for("receipt", cleaned(data), seller, dated=_paid_on(paper.payment)), {}
+        statement = statement_of(paper)
+        seller, data = _statement(paper, statement)
+        known = {"opening_minor": statement.opening.minor, "closing_minor": statement.closing.minor}
+        return request_for("statement", cleaned(data), seller, dated=timezone.localdate(paper.created_at)), known
+
+
+# --- Receipts -----------------------------------------------------------------------------------
+
+
+def _receipt(payment: Payment, language: str) -> tuple[Supplier, dict[str, Any]]:
+    booked = list(payment.allocations.filter(status="settled").select_related("invoice").order_by("invoice__number"))
+    invoice = booked[0].invoice if booked else None
+    seller = supplier_of(invoice.seller) if invoice else _seller_now()
+    payer = party_of(invoice.bill_to, invoice.account_name) if invoice else _party_now(payment.account, payment.profile)
+    booked_to = Money.total([Money(each.amount_minor, payment.currency) for each in booked], payment.currency)
+    title = f"{gettext('Receipt')} {payment.receipt_number}"
+    rows = [
+        {
+            "number": str(each.invoice),
+            "date": day(each.invoice.issue_date),
+            "amount": money(Money(each.amount_minor, payment.currency)),
+        }
+        for each in booked
+    ]
+    return seller, {
+        **_frame(seller, language),
+        "title": title,
+        "heading": gettext("Receipt"),
+        "number": payment.receipt_number,
+        "keywords": [payment.receipt_number, _paid_on(payment).isoformat()],
+        "running": title,
+        "parties": [printed_party(gettext("Paid by"), payer)],
+        "owed": {
+            "label": gettext("Received"),
+            "amount": money(payment.amount),
+            "note": gettext("with {method}").format(method=payment.method_text),
+        },
+        "facts": [
+            (gettext("Paid on"), moment(payment.settled_at)),
+            (gettext("Billing profile"), payment.profile.name),
+            (gettext("Receipt number"), payment.receipt_number),
+            (gettext("Reference"), payment.code),
+        ],
+        "booked": {
+            "heading": gettext("Booked to"),
+            "columns": [gettext("Invoice"), gettext("Invoice date"), gettext("Amount")],
+            "rows": rows,
+            "total": {"label": gettext("Total"), "amount": money(booked_to)},
+        },
+        "remark": gettext("VAT is on the invoices, not on this receipt."),
+    }
+
+
+def _paid_on(payment: Payment) -> date:
+    return timezone.localdate(payment.settled_at)
+
+
+# --- Statements ---------------------------------------------------------------------------------
+
+
+def moves_of(account: BillingAccount, profile: BillingProfile | None) -> QuerySet[Posting]:
+    """The moves of accounts receivable of an account, or of one of its profiles."""
+    receivable = LedgerAccount.RECEIVABLE
+    moves = Posting.objects.filter(Q(debit=receivable) | Q(credit=receivable), account=account)
+    return moves.filter(profile=profile) if profile else moves
+
+
+def owed_after(account: BillingAccount, profile: BillingProfile | None, on: date) -> Money:
+    """What was owed at the end of that day, by the books."""
+    moves = moves_of(account, profile).filter(posted_on__lte=on, currency=account.currency)
+    sums = moves.aggregate(
+        debit=Sum("amount_minor", filter=Q(debit=LedgerAccount.RECEIVABLE), default=0),
+        credit=Sum("amount_minor", filter=Q(credit=LedgerAccount.RECEIVABLE), default=0),
+    )
+    return Money(int(sums["debit"] - sums["credit"]), account.currency)
+
+
+def entries_between(account: BillingAccount, profile: BillingProfile | None, start: date, end: date) -> QuerySet:
+    """One row per cause and direction, in the order of the books: an invoice's net and VAT are one entry."""
+    moves = moves_of(account, profile).filter(posted_on__range=(start, end), currency=account.currency)
+    return (
+        moves.values("posted_on", "reference")
+        .annotate(
+            side=Case(
+                When(debit=LedgerAccount.RECEIVABLE, then=Value(1)), default=Value(-1), output_field=IntegerField()
+            ),
+        )
+        .annotate(
+            minor=Sum("amount_minor"),
+            first=Min("pk"),
+            numbers=ArrayAgg("invoice__number", distinct=True, filter=Q(invoice__isnull=False)),
+            kind=Min(F("invoice__kind"), output_field=CharField()),
+        )
+        .order_by("posted_on", "first")
+    )
+
+
+def statement_of(paper: Paper) -> Statement:
+    """The moves of the statement's time, with the balance after each; in the language in use."""
+    account, currency = paper.account, paper.currency
+    start, end = paper.starts_on or date.min, paper.ends_on or date.max
+    balance = opening = owed_after(account, paper.profile, start - timedelta(days=1))
+    rows = list(entries_between(account, paper.profile, start, end))
+    payments = _payments_of(rows)
+    nothing = Money.zero(currency)
+    entries, owed, paid = [], nothing, nothing
+    for row in rows:
+        amount = Money(row["minor"], currency)
+        if row["side"] > 0:
+            balance, owed = balance + amount, owed + amount
+        else:
+            balance, paid = balance - amount, paid + amount
+        label, detail = _words(row, payments)
+        added, taken = (amount, nothing) if row["side"] > 0 else (nothing, amount)
+        entries.append(Entry(row["posted_on"], label, detail, added, taken, balance))
+    return Statement(opening, entries, balance, owed, paid)
+
+
+def _payments_of(rows: list[dict[str, Any]]) -> dict[str, Payment]:
+    codes = {row["reference"].partition(":")[2] for row in rows if not row["reference"].startswith("invoice:")}
+    return {payment.code: payment for payment in Payment.objects.filter(code__in=codes)}
+
+
+def _words(row: dict[str, Any], payments: dict[str, Payment]) -> tuple[str, str]:
+    """What a row is called, and the smaller print below it."""
+    cause, _colon, code = row["reference"].partition(":")
+    numbers = sorted(number for number in row["numbers"] or [] if number)
+    named = ", ".join(numbers[:NAMED])
+    if len(numbers) > NAMED:
+        named = gettext("{numbers} and {more} more").format(numbers=named, more=len(numbers) - NAMED)
+    if cause == "invoice":
+        kind = gettext("Credit note") if row["kind"] == InvoiceKind.CREDIT_NOTE else gettext("Invoice")
+        return f"{kind} {named}", ""
+    payment = payments.get(code)
+    if cause == "returned" and payment:
+        return gettext("Payment taken back"), f"{payment.method_text} · {named}"
+    if payment:
+        return f"{gettext('Payment')} {payment.receipt_number or ''}".strip(), f"{payment.method_text} · {named}"
+    return (gettext("Owed again") if row["side"] > 0 else gettext("Settled")), named
+
+
+def _statement(paper: Paper, statement: Statement) -> tuple[Supplier, dict[str, Any]]:
+    seller = _seller_now()
+    start, end = day(paper.starts_on), day(paper.ends_on)
+    time = f"{start} – {end}"
+    title = f"{gettext('Statement of account')} {time}"
+    return seller, {
+        **_frame(seller, paper.language),
+        "title": title,
+        "heading": gettext("Statement of account"),
+        "number": time,
+        "keywords": [paper.code, str(paper.starts_on), str(paper.ends_on)],
+        "running": title,
+        "parties": [printed_party(gettext("Customer"), _party_now(paper.account, paper.profile))],
+        "owed": {
+            "label": gettext("Closing balance"),
+            "amount": money(statement.closing),
+            "note": gettext("owed on {date}").format(date=end),
+        },
+        "facts": [
+            (gettext("Opening balance"), money(statement.opening)),
+            (gettext("Billing profile"), paper.profile.name if paper.profile else gettext("The whole account")),
+            (gettext("Invoiced"), money(statement.owed)),
+            (gettext("Paid and credited"), money(statement.paid)),
+            (gettext("Made on"), moment(paper.created_at)),
+            (gettext("Reference"), paper.code),
+        ],
+        "remark": "" if statement.entries else gettext("Nothing was invoiced, paid or credited in this time."),
+        "columns": [
+            gettext("Date"),
+            gettext("Description"),
+            gettext("Owed"),
+            gettext("Paid or credited"),
+            gettext("Balance"),
+        ],
+        "table": {
+            "heading": gettext("Moves"),
+            "opening": {"date": start, "label": gettext("Opening balance"), "balance": money(statement.opening)},
+            "rows": [_row(entry) for entry in statement.entries],
+            "closing": {
+                "date": end,
+                "label": gettext("Closing balance"),
+                "owed": money(statement.owed),
+                "paid": money(statement.paid),
+                "balance": money(statement.closing),
+            },
+        },
+    }
+
+
+def _row(entry: Entry) -> dict[str, str]:
+    return {
+        "date": day(entry.on),
+        "label": entry.label,
+        "detail": entry.detail,
+        "owed": money(entry.owed) if entry.owed else "",
+        "paid": money(entry.paid) if entry.paid else "",
+        "balance": money(entry.balance),
+    }
+
+
+def _frame(seller: Supplier, language: str) -> dict[str, Any]:
+    return {"language": language, "pages": gettext("Page {page} of {pages}"), "seller": printed_seller(seller)}
+
+
+def _seller_now() -> Supplier:
+    seller = Seller.objects.first() or Seller()
+    return supplier_of(seller.snapshot())
+
+
+def _party_now(account: BillingAccount, profile: BillingProfile | None) -> Party:
+    address = (profile.bill_to if profile else None) or account.bill_to or account.sold_to
+    return party_of(address.snapshot(), account.name, tax_id=account.vat_id)

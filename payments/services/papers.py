@@ -1,0 +1,132 @@
+"""Receipts and statements: asked for in a transaction, made once by a job, kept with their digest (P8, L4)."""
+
+import logging
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from accounts.models import BillingAccount, User
+from accounts.services.limits import Limit, count
+from core.errors import Refused
+from core.history import acting
+from core.jobs import stopping
+from core.policy import Action, demand
+from core.states import move
+from invoices.documents.keeping import keep
+from invoices.documents.render import RenderFailed, RenderRefused, render
+from invoices.states import DocumentStatus
+from payments.mail import send_receipt
+from payments.models import Paper, PaperKind, Payment
+from payments.papers import entries_between, request_of_paper
+from profiles.models import BillingProfile
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "papers"
+# What the renderer sets in a moment: some sixty pages.
+MOST_ENTRIES = 2000
+STATEMENTS_PER_ACCOUNT = Limit("statement of an account", 30, timedelta(hours=1))
+LONGEST_ERROR = 1000
+MAILED_WITHIN = timedelta(days=1)
+
+
+def ask_for_receipt(payment: Payment) -> Paper:
+    """Have the receipt of a payment made, once, in the caller's transaction. The mail follows when it is there."""
+    first = payment.allocations.select_related("invoice").order_by("invoice_id").first()
+    language = payment.user.language if payment.user else first.invoice.language if first else "en"
+    values = {
+        "kind": PaperKind.RECEIPT,
+        "account": payment.account,
+        "profile": payment.profile,
+        "currency": payment.currency,
+        "language": language[:2],
+    }
+    return Paper.objects.get_or_create(payment=payment, defaults=values)[0]
+
+
+def ask_for_statement(
+    account: BillingAccount, *, profile: BillingProfile | None, starts_on: date, ends_on: date, by: User
+) -> Paper:
+    """Have a statement made of an account, or of one profile in it, in the language of who asks.
+
+    Refuses `days_reversed`, `not_over` for a time that has not ended, `too_long` for more than fits a document, and
+    `too_many` requests within an hour.
+    """
+    demand(by, Action.INVOICE_DOWNLOAD, profile or account)
+    if starts_on > ends_on:
+        raise Refused(_("The first day is after the last one. Swap them."), "days_reversed")
+    if ends_on > timezone.localdate():
+        raise Refused(_("A statement tells what happened: choose a last day that is not in the future."), "not_over")
+    if entries_between(account, profile, starts_on, ends_on)[: MOST_ENTRIES + 1].count() > MOST_ENTRIES:
+        raise Refused(
+            _("There are more than %(most)d entries in this time. Choose a shorter one, or a single billing profile.")
+            % {"most": MOST_ENTRIES},
+            "too_long",
+        )
+    count(STATEMENTS_PER_ACCOUNT, account.pk)
+    with transaction.atomic(), acting(by, "statement.ask"):
+        return Paper.objects.create(
+            kind=PaperKind.STATEMENT,
+            account=account,
+            profile=profile,
+            starts_on=starts_on,
+            ends_on=ends_on,
+            currency=account.currency,
+            language=by.language[:2],
+            asked_by=by,
+        )
+
+
+def make_papers(papers: Iterable[Paper]) -> list[Exception]:
+    """Make the files of pending papers and keep them; a receipt is mailed as soon as it is there. Safe to repeat.
+
+    Returns what may mend itself, for the caller to try those again. A paper that the compiler refuses has failed;
+    its receipt is then mailed without it.
+    """
+    failures: list[Exception] = []
+    for paper in papers:
+        if paper.status == DocumentStatus.PENDING and not stopping():
+            try:
+                _make(paper)
+            except RenderRefused as error:
+                logger.exception("Paper %s cannot be made", paper.code)
+                _end(paper, DocumentStatus.FAILED, last_error=_said(error))
+            except (RenderFailed, OSError) as error:
+                Paper.objects.filter(pk=paper.pk, status=DocumentStatus.PENDING).update(last_error=_said(error))
+                failures.append(error)
+    return failures
+
+
+def file_name(paper: Paper) -> str:
+    """What the file is called where it goes to people, in its language."""
+    with override(paper.language):
+        kind = slugify(paper.get_kind_display()).capitalize()
+    if paper.payment is not None:
+        return f"{kind}-{paper.payment.receipt_number}.pdf"
+    return f"{kind}-{paper.starts_on}-{paper.ends_on}.pdf"
+
+
+def _make(paper: Paper) -> None:
+    request, known = request_of_paper(paper)
+    rendered = render(request)
+    facts = keep(rendered.pdf, f"{FOLDER}/{timezone.localdate(paper.created_at):%Y/%m}/{paper.code}.pdf")
+    replaced = rendered.replaced_characters[:500]
+    _end(paper, DocumentStatus.READY, **facts, **known, replaced_characters=replaced, last_error="")
+
+
+def _end(paper: Paper, status: DocumentStatus, **fields: object) -> None:
+    with transaction.atomic():
+        move(paper, status, **fields)
+        # The receipt of an old payment, asked for afterwards, was mailed in its day.
+        paid_at = paper.payment.settled_at if paper.payment else None
+        if paper.payment and paid_at and paper.created_at - paid_at < MAILED_WITHIN:
+            send_receipt(paper.payment, paper if status == DocumentStatus.READY else None, file_name(paper))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
