@@ -196,6 +196,8 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS and (DEBUG or DEMO)
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 20 * 60
 # Alternate e-mail and phone help to a new password once they have been in force for so many days.
 RECOVERY_DAYS = env.int("RECOVERY_DAYS", default=3)
+# Owners review who has access to their account after so many months, unless they choose otherwise; 0 is never.
+ACCESS_REVIEW_MONTHS = env.int("ACCESS_REVIEW_MONTHS", default=12)
 # Whoever looks after an account or its people is signed out after so long without a click.
 IDLE_MINUTES = 30
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from django.db.models import Count, Min, Q, Sum
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import AccountRole, BillingAccount
+from billing_portal.reviews import with_review_due
 from core.models import MessageStatus
 from core.money import Money
 from core.policy import Action, Role, may
@@ -50,6 +52,7 @@ def tasks(user: Any, account: BillingAccount, on: date) -> list[Task]:
         *_without_method(user, account),
         *_due_soon(user, account, on),
         *_only_owner(user, account, on),
+        *_review(user, account),
     ]
     order = {"danger": 0, "warn": 1, "neutral": 2}
     return sorted(rows, key=lambda task: order[task.tone])
@@ -183,4 +186,29 @@ def _only_owner(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
             _("If you lose access, nobody can assign roles. Two owners is safer."),
             reverse("account_role_new", args=[account.code]),
             _("Add an owner"),
+        )
+
+
+def _review(user: Any, account: BillingAccount) -> Iterable[Task]:
+    if not may(user, Action.ACCOUNT_REVIEW_ACCESS, account):
+        return
+    found = with_review_due(BillingAccount.objects.filter(pk=account.pk)).values("review_due_at", "review_open").get()
+    if found["review_open"]:
+        yield Task(
+            "key",
+            _("A review of access is under way"),
+            _("What you chose is kept. Nobody loses a role before you finish it."),
+            reverse("access_review", args=[found["review_open"]]),
+            _("Go on with it"),
+            "warn",
+        )
+    elif found["review_due_at"] and found["review_due_at"] <= timezone.now():
+        yield Task(
+            "key",
+            _("It is time to review who has access"),
+            _("Due since %(day)s. Confirm or remove everybody with a role, page by page.")
+            % {"day": day(found["review_due_at"])},
+            reverse("account_reviews", args=[account.code]),
+            _("Review access"),
+            "warn",
         )

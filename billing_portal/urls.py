@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
-from billing_portal import health, views, views_access, views_viewing
+from billing_portal import health, views, views_access, views_reviews, views_viewing
 from billing_portal.demo.access import is_demo
 
 ACCOUNT = "billing-accounts/<code:code>/"
@@ -34,6 +34,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="profile_viewing",
     ),
     path("viewing/end/", views_viewing.viewing_end, name="viewing_end"),
+    path("billing-accounts/<code:code>/access/reviews/", views_reviews.account_reviews, name="account_reviews"),
+    path(
+        "billing-accounts/<code:code>/access/reviews/new/", views_reviews.account_review_new, name="account_review_new"
+    ),
+    path(
+        "billing-accounts/<code:code>/access/reviews/interval/",
+        views_reviews.account_review_interval,
+        name="account_review_interval",
+    ),
+    path("access-reviews/<code:code>/", views_reviews.access_review, name="access_review"),
+    path("access-reviews/<code:code>/choices/", views_reviews.access_review_choices, name="access_review_choices"),
+    path("access-reviews/<code:code>/end/", views_reviews.access_review_end, name="access_review_end"),
+    path("access-reviews/<code:code>/export/", views_reviews.access_review_export, name="access_review_export"),
     path("billing-accounts/<code:code>/access/question/", views_access.account_question, name="account_question"),
     path("billing-profiles/<code:code>/activity/", views.profile_activity, name="profile_activity"),
     path(

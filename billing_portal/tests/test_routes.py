@@ -17,11 +17,13 @@ from django.db import transaction
 from django.template.backends.django import Template
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import BillingAccount, NameChange, Organisation
-from accounts.tests.factories import NameChangeFactory
+from accounts.tests.factories import NameChangeFactory, UserFactory
 from accounts.views import INVITATION_KEY
 from billing_portal.checks import THIRD_PARTY, is_guarded, routes
+from billing_portal.models import AccessReview
 from billing_portal.tests.world import POSITIONS, Place, World, make_world
 from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement, Role
 from invoices.models import Invoice
@@ -55,6 +57,9 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
         language="en",
     ),
     TransferRequest: lambda place: TransferRequestFactory(account=place.account, profile=place.profile),
+    AccessReview: lambda place: AccessReview.objects.create(
+        account=place.account, started_by=UserFactory(), status="finished", finished_at=timezone.now()
+    ),
     CardSetup: lambda place: CardSetup.objects.create(
         account=place.account, profile=place.profile, gateway="sandbox", idempotency_key=uuid.uuid4().hex
     ),

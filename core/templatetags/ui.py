@@ -71,6 +71,7 @@ is-changed is-void (mock/README.md)
     {% segments label %} {% segment label href count="" current=False %} … {% endsegments %}
     {% search_field name label value="" %}
     {% filter_select name label choices value="" %}        choices: [(value, label), …]
+    {% row_choice name label choices value="" %}           radio buttons in a row of a list
     {% selection_bar form currency="" %} buttons {% endselection_bar %}  sums the checked boxes of that form
                                                (data-minor on each box); without JS only the buttons
     {% querystring %} is Django's own
@@ -754,6 +755,11 @@ def search_field(name: str, label: str, value: str = "") -> dict[str, Any]:
 
 @register.inclusion_tag("components/filter_select.html")
 def filter_select(name: str, label: str, choices: Iterable[tuple[str, str]], value: str = "") -> dict[str, Any]:
+    return {"name": name, "label": label, "choices": choices, "value": str(value)}
+
+
+@register.inclusion_tag("components/row_choice.html")
+def row_choice(name: str, label: str, choices: Iterable[tuple[str, str]], value: str = "") -> dict[str, Any]:
     return {"name": name, "label": label, "choices": choices, "value": str(value)}
 
 
