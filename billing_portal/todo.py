@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Count, Min, Q, Sum
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -20,6 +21,7 @@ from core.models import MessageStatus
 from core.money import Money
 from core.policy import Action, Role, may
 from core.templatetags.ui import day
+from invoices.coming import checked_by_vendor
 from invoices.models import Delivery, Invoice
 from payments.models import PaymentMethod, TransferRequest
 from profiles.models import BillingProfile
@@ -50,6 +52,7 @@ def tasks(user: Any, account: BillingAccount, on: date) -> list[Task]:
         *_transfers(user, account),
         *_bounced(user, account),
         *_without_method(user, account),
+        *_checked(user, account, on),
         *_due_soon(user, account, on),
         *_only_owner(user, account, on),
         *_review(user, account),
@@ -145,6 +148,20 @@ def _without_method(user: Any, account: BillingAccount) -> Iterable[Task]:
             _("Its invoices are paid by hand. Add a card to pay them in a moment."),
             reverse("profile_payment_methods", args=[profile.code]),
             _("Add a card"),
+        )
+
+
+def _checked(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
+    """Invoices that were to be there by now. Nothing is asked; who waits for one reads why it is not there."""
+    profiles = BillingProfile.objects.allowing(user, Action.INVOICE_VIEW).filter(account=account).shown()
+    for coming in checked_by_vendor(profiles, on)[:3]:
+        title = _("The invoice of %(profile)s of %(month)s is being checked")
+        yield Task(
+            "info",
+            title % {"profile": coming.profile, "month": date_format(coming.month.first, "F Y")},
+            _("We look at it before we send it. You need not do anything, and nothing is charged meanwhile."),
+            coming.profile.get_absolute_url(),
+            _("View billing profile"),
         )
 
 

@@ -1,18 +1,20 @@
-"""Which invoice comes next: for pages that say from when a change counts (S0-8a)."""
+"""Which invoice comes next: for pages that say from when a change counts (S0-8a), and why one has not come."""
 
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from accounts.models import BillingAccount
 from core.periods import Month, on_anchor
 from core.policy import Action
-from invoices.models import BillingPeriod
+from invoices.models import BillingHold, BillingPeriod, ParkedProfile, ParkReason
 from profiles.models import BillingProfile
 
 NAMED = 5
+# The customer completes these, and pages ask for it; whatever else parks a profile, the vendor looks into.
+_FOR_THE_CUSTOMER = (ParkReason.ADDRESS_INCOMPLETE, ParkReason.NO_BILL_TO)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,22 @@ def first_invoices(account: BillingAccount, day: date, *, user: Any) -> tuple[li
 def first_invoice(profile: BillingProfile, day: date) -> Coming:
     """The first invoice of this profile that is issued on the day or later."""
     return _coming(_with_last_month(BillingProfile.objects.filter(pk=profile.pk)).get(), day)
+
+
+def checked_by_vendor(profiles: Any, day: date) -> list[Coming]:
+    """The invoices that were to be there by that day, and that the vendor looks at first: the profile is held or
+    parked. One per profile, the first that is missing. One statement.
+    """
+    held = BillingHold.objects.unreleased().filter(profile=OuterRef("pk"))
+    parked = ParkedProfile.objects.unreleased().exclude(reason__in=_FOR_THE_CUSTOMER).filter(profile=OuterRef("pk"))
+    rows = _with_last_month(profiles.exclude(status="closed")).filter(Q(Exists(held)) | Q(Exists(parked)))
+    missing = []
+    for profile in rows.order_by("name", "pk"):
+        begins = Month.of(profile.last_billed).next if profile.last_billed else Month.of(profile.created_at.date())
+        on = on_anchor(begins.next, profile.invoice_day)
+        if on <= day:
+            missing.append(Coming(profile, on, begins))
+    return missing
 
 
 def _with_last_month(profiles: Any) -> Any:

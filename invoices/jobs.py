@@ -1,7 +1,7 @@
-"""Work on invoices in the background: their documents, and the mails that carry them."""
+"""Work on invoices in the background: billing them, their documents, and the mails that carry them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, time
 
 from django.utils import timezone
 
@@ -11,11 +11,30 @@ from core.models import Message
 from invoices import deliveries
 from invoices.documents import archive
 from invoices.documents.source import FACTS
-from invoices.models import Delivery, Dispatch, Document
+from invoices.models import Delivery, Dispatch, Document, RunRange
+from invoices.services.run import bill_range
+from invoices.services.schedule import conclude_run, start_due_runs
 from invoices.states import DispatchStatus, DocumentStatus
 
 # With pauses that grow to an hour, that is a day.
 TRIES_OF_A_DAY = 27
+
+
+# Past the hour, so that wherever a day begins with it, the day has begun by every clock.
+@clock("hourly", at=time(0, 5))
+def start_billing(slot: datetime) -> None:
+    """Bill the profiles whose invoice day has come, each in its time zone, and those that were missed."""
+    # By now, and not by the slot: one that was missed does all that is due since.
+    start_due_runs(timezone.now())
+
+
+# One at a time, so that no worker sets aside what others could do.
+@job(due=lambda now: RunRange.objects.waiting(), batch=1)
+def bill_ranges(row_ids: list[int]) -> None:
+    """Bill a range of profiles of a run."""
+    for part in RunRange.objects.waiting().filter(pk__in=row_ids).select_related("run"):
+        bill_range(part)
+        conclude_run(part.run)
 
 
 @job(

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
-from django.db.models import Sum
+from django.apps import apps
+from django.db.models import F, IntegerField, Max, Min, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from core.policy import PolicyQuerySet
+
+# Origins of runs that workers do, and not the process that started them.
+IN_BACKGROUND = ("clock", "staff")
 
 
 class InvoiceQuerySet(PolicyQuerySet):
@@ -32,3 +37,47 @@ class ParkedProfileQuerySet(PolicyQuerySet):
     def unreleased(self) -> ParkedProfileQuerySet:
         """Those that keep their profile from being billed."""
         return self.filter(released_at=None)
+
+
+class BillingHoldQuerySet(QuerySet):
+    def unreleased(self) -> BillingHoldQuerySet:
+        """Those that keep their profile from being billed."""
+        return self.filter(released_at=None)
+
+
+class BillingRunQuerySet(QuerySet):
+    def in_background(self) -> BillingRunQuerySet:
+        """Those that workers do."""
+        return self.filter(origin__in=IN_BACKGROUND)
+
+    def with_progress(self) -> BillingRunQuerySet:
+        """Each with how far it is: `profiles_done`, `profiles_parked`, `invoices_issued` and `heard_at`."""
+        ranges = apps.get_model("invoices", "RunRange").objects.filter(run=OuterRef("pk")).order_by()
+
+        def of_ranges(expression: Sum | Max) -> Subquery:
+            return Subquery(ranges.values("run").annotate(found=expression).values("found"))
+
+        return self.annotate(
+            profiles_done=Coalesce(of_ranges(Sum("profiles_done")), 0, output_field=IntegerField()),
+            profiles_parked=Coalesce(of_ranges(Sum("profiles_parked")), 0, output_field=IntegerField()),
+            invoices_issued=Coalesce(of_ranges(Sum("totals__documents")), 0, output_field=IntegerField()),
+            heard_at=of_ranges(Max("heard_at")),
+        )
+
+
+class RunRangeQuerySet(QuerySet):
+    def waiting(self) -> RunRangeQuerySet:
+        """Those that a worker has to bill: of a run in the background that was not stopped."""
+        rows = self.filter(status="waiting", run__status="running", run__origin__in=IN_BACKGROUND)
+        return rows.order_by("pk")
+
+    def control_totals(self) -> QuerySet:
+        """Per kind of document and currency: how many, their sums in minor units, and numbers from and to."""
+        rows = self.filter(totals__documents__gt=0).order_by("totals__kind", "totals__currency")
+        return rows.values(kind=F("totals__kind"), currency=F("totals__currency")).annotate(
+            documents=Sum("totals__documents"),
+            net_minor=Sum("totals__net_minor"),
+            vat_minor=Sum("totals__vat_minor"),
+            first_number=Min("totals__first_number"),
+            last_number=Max("totals__last_number"),
+        )

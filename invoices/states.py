@@ -72,3 +72,13 @@ RUN: Transitions = {
     ("running", "stopped"): "run.stopped",
     ("stopped", "running"): "run.resumed",
 }
+
+
+class RangeStatus(Status):
+    WAITING = "waiting", _("Waiting")
+    DONE = "done", _("Done")
+
+    __tones__ = {"waiting": "info", "done": "ok"}
+
+
+RANGE: Transitions = {("waiting", "done"): "range.done"}

@@ -3,11 +3,13 @@
 from invoices.models.charges import Charge, ChargeImport
 from invoices.models.documents import Delivery, Dispatch, Document, DocumentKind
 from invoices.models.exchange import ExchangeRate
+from invoices.models.holds import BillingHold
 from invoices.models.invoices import BillingPeriod, Invoice, InvoiceKind, InvoiceLine, NumberSeries, VatGroup
 from invoices.models.ledger import LedgerAccount, Posting
-from invoices.models.runs import BillingRun, ParkedProfile, ParkReason
+from invoices.models.runs import BillingRun, ParkedProfile, ParkReason, RunOrigin, RunRange, RunTotal
 
 __all__ = [
+    "BillingHold",
     "BillingPeriod",
     "BillingRun",
     "Charge",
@@ -25,5 +27,8 @@ __all__ = [
     "ParkReason",
     "ParkedProfile",
     "Posting",
+    "RunOrigin",
+    "RunRange",
+    "RunTotal",
     "VatGroup",
 ]

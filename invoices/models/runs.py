@@ -9,7 +9,7 @@ from accounts.models import User
 from core.codes import CodeField
 from core.policy import Action, Scope
 from invoices import states
-from invoices.querysets import ParkedProfileQuerySet
+from invoices.querysets import IN_BACKGROUND, BillingRunQuerySet, ParkedProfileQuerySet, RunRangeQuerySet
 from profiles.models import BillingProfile
 
 
@@ -59,28 +59,99 @@ class ParkedProfile(models.Model):
         return f"{self.profile} · {self.get_reason_display()}"
 
 
+class RunOrigin(models.TextChoices):
+    COMMAND = "command", _("The command")
+    CLOCK = "clock", _("The clock")
+    STAFF = "staff", _("Staff")
+
+
 class BillingRun(models.Model):
-    """One go at billing a month: what it made and where it got to. Progress, not truth: that is in the invoices."""
+    """One go at billing a month. It tells progress and control totals; the truth is in the invoices.
+
+    A run of the clock or of staff is done by workers, a range of profiles at a time; one of the command
+    has one range, of everything, and does it itself.
+    """
 
     code = CodeField()
-    month = models.DateField()
-    issue_date = models.DateField()
-    status = models.CharField(max_length=8, choices=states.RunStatus, default=states.RunStatus.RUNNING)
-    profiles_total = models.PositiveIntegerField(default=0)
-    profiles_done = models.PositiveIntegerField(default=0)
-    invoices_issued = models.PositiveIntegerField(default=0)
-    profiles_parked = models.PositiveIntegerField(default=0)
-    # When it last finished a chunk: a run that is silent for long has died, and the next one says so.
-    heard_at = models.DateTimeField(default=timezone.now, editable=False)
-    started_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    started_at = models.DateTimeField(default=timezone.now, editable=False)
-    finished_at = models.DateTimeField(null=True, blank=True)
+    month = models.DateField(_("month"))
+    issue_date = models.DateField(_("dated"))
+    origin = models.CharField(
+        _("started by"), max_length=7, choices=RunOrigin, default=RunOrigin.COMMAND, db_default="command"
+    )
+    # Bills those whose invoice day had come by then, each where it is; empty: all that are behind.
+    day_come_by = models.DateTimeField(null=True, blank=True)
+    status = models.CharField(_("status"), max_length=8, choices=states.RunStatus, default=states.RunStatus.RUNNING)
+    profiles_total = models.PositiveIntegerField(_("profiles"), default=0)
+    # Held when it ended: not billed, on purpose.
+    profiles_held = models.PositiveIntegerField(_("held"), db_default=0)
+    last_error = models.TextField(_("last error"), blank=True, db_default="")
+    started_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", verbose_name=_("person"))
+    started_at = models.DateTimeField(_("started"), default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     TRANSITIONS = states.RUN
+
+    objects = BillingRunQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("billing run")
         verbose_name_plural = _("billing runs")
+        constraints = [
+            # Several schedulers, and staff beside them, start a month once (F28).
+            models.UniqueConstraint(
+                fields=["month"],
+                condition=Q(status="running", origin__in=IN_BACKGROUND),
+                name="one_run_of_a_month_at_a_time",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m}"
+
+    @property
+    def is_in_background(self) -> bool:
+        """Done by workers, and not by the process that started it."""
+        return self.origin in IN_BACKGROUND
+
+
+class RunRange(models.Model):
+    """A part of a run: the profiles of these ids, both included, that one worker bills. Its row is the queue."""
+
+    run = models.ForeignKey(BillingRun, models.PROTECT, related_name="ranges")
+    first_profile = models.BigIntegerField()
+    last_profile = models.BigIntegerField()
+    status = models.CharField(max_length=7, choices=states.RangeStatus, default=states.RangeStatus.WAITING)
+    profiles_total = models.PositiveIntegerField(default=0)
+    profiles_done = models.PositiveIntegerField(default=0)
+    profiles_parked = models.PositiveIntegerField(default=0)
+    # When it last finished a chunk: a command that is silent for long has died, and the next one says so.
+    heard_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    TRANSITIONS = states.RANGE
+
+    objects = RunRangeQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], condition=Q(status="waiting"), name="range_waiting")]
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.first_profile}…{self.last_profile}"
+
+
+class RunTotal(models.Model):
+    """What a range issued, in minor units: written with the documents, in their transaction, so that it is exact."""
+
+    range = models.ForeignKey(RunRange, models.PROTECT, related_name="totals", db_index=False)
+    kind = models.CharField(max_length=12)
+    currency = models.CharField(max_length=3)
+    documents = models.PositiveIntegerField()
+    net_minor = models.BigIntegerField()
+    vat_minor = models.BigIntegerField()
+    first_number = models.CharField(max_length=24)
+    last_number = models.CharField(max_length=24)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["range", "kind", "currency"], name="run_total_once")]
+
+    def __str__(self) -> str:
+        return f"{self.documents} × {self.kind} {self.currency}"

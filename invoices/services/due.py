@@ -8,6 +8,7 @@ is made for a chunk out of a million.
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import BooleanField, Case, Count, ExpressionWrapper, F, Min, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Greatest, Least, TruncDate
@@ -15,7 +16,7 @@ from django.db.models.functions import Greatest, Least, TruncDate
 from accounts.models import AddressKind, Seller, VatCheck
 from core.periods import Month
 from invoices.exchange import exchanges
-from invoices.models import BillingPeriod, Charge, ParkedProfile, ParkReason
+from invoices.models import BillingHold, BillingPeriod, Charge, ParkedProfile, ParkReason
 from invoices.services.drafts import Candidate, Problem
 from invoices.tax import situation
 from profiles.models import BillingProfile
@@ -24,10 +25,38 @@ from subscriptions.models import Purchase, Subscription, Term
 Profiles = QuerySet[Any]
 
 
+def months_come(at: datetime) -> list[Month]:
+    """The last months whose invoice day has come for some profile at that moment, each where it is; oldest first."""
+    months = {Month.of(day).previous for day in _local_days(at)}
+    return sorted(months | {month.previous for month in months})
+
+
+def day_has_come(month: Month, at: datetime) -> Q:
+    """The profiles for which that is the last month whose invoice day has come at that moment, each where it is (I33).
+
+    Asked of Python's time zones, by which everything else here goes, and not of the database's.
+    """
+    found = Q(pk__in=[])
+    for day, zones in _local_days(at).items():
+        if Month.of(day).previous == month:
+            found |= Q(time_zone__in=zones, invoice_day__lte=day.day)
+        elif Month.of(day).previous.previous == month:
+            found |= Q(time_zone__in=zones, invoice_day__gt=day.day)
+    return found
+
+
+def _local_days(at: datetime) -> dict[date, list[str]]:
+    """Which day it is then in the zones of the profiles: two at most, three around the date line."""
+    days: dict[date, list[str]] = {}
+    for zone in BillingProfile.objects.order_by().values_list("time_zone", flat=True).distinct():
+        days.setdefault(at.astimezone(ZoneInfo(zone)).date(), []).append(zone)
+    return days
+
+
 def due_profiles(among: Profiles, month: Month) -> Profiles:
     """Those for which exactly this month comes next, in the order of their ids.
 
-    They are open and not parked for a person to look; the month before was billed or, for the first
+    They are open, not held, and not parked for a person to look; the month before was billed or, for the first
     one, it is the month of the first thing to bill or of the profile's making.
     """
     first_one = Q(last_billed=None, begins__gte=month.first, begins__lt=month.next.first)
@@ -121,10 +150,12 @@ def standing(among: Profiles) -> Profiles:
     """Those that may be billed at all, each with the first day of its last billed month."""
     billed = BillingPeriod.objects.filter(profile=OuterRef("pk")).order_by("-month")
     parked = ParkedProfile.objects.unreleased().filter(profile=OuterRef("pk"))
+    held = BillingHold.objects.unreleased().filter(profile=OuterRef("pk"))
     return (
         among.exclude(status="closed")
         .annotate(last_billed=Subquery(billed.values("month")[:1]))
-        .alias(parked=Subquery(parked.values("reason")[:1]))
+        .alias(parked=Subquery(parked.values("reason")[:1]), held=Subquery(held.values("pk")[:1]))
+        .filter(held=None)
         .filter(Q(parked=None) | Q(parked__in=ParkedProfile.MENDED_BY_DATA))
     )
 

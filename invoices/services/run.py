@@ -4,26 +4,34 @@ A profile that missed months is billed for those first, each with its own period
 chunk of profiles is one transaction, so a run may be repeated, killed, or started several times side
 by side: whoever holds the lock of a profile bills it, and a unique row per profile and month decides
 (I7, F28). A profile whose sums do not fit is parked and told of; the others go on (PR6).
+
+`run_billing` does all of it in this process; `invoices.services.schedule` leaves it to workers, who
+call `bill_range` for a part of the profiles each.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Seller, User
 from core.database import analyze
 from core.errors import Refused
+from core.jobs import stopping
 from core.periods import Month
 from core.states import move
 from invoices.exchange import home_currency
 from invoices.models import (
+    BillingHold,
     BillingPeriod,
     BillingRun,
     Charge,
@@ -36,13 +44,15 @@ from invoices.models import (
     ParkedProfile,
     ParkReason,
     Posting,
+    RunOrigin,
+    RunRange,
     VatGroup,
 )
 from invoices.services.drafts import Draft, Problem, compute_drafts, forget_drafts, read_drafts
-from invoices.services.due import Profiles, due_profiles, look_ahead, profiles_behind, read_candidates
+from invoices.services.due import Profiles, day_has_come, due_profiles, look_ahead, profiles_behind, read_candidates
 from invoices.services.issuing import SumsDiffer, ensure_series, issue_drafts, write_drafts
 from invoices.services.parking import park_profiles, release_profiles
-from invoices.states import RunStatus
+from invoices.states import RangeStatus, RunStatus
 from invoices.tax import UNION
 from profiles.models import BillingProfile
 
@@ -58,6 +68,8 @@ SILENT = timedelta(minutes=10)
 ANALYZED_AFTER = (1, 10, 100)
 # How many parked profiles a report names; it counts them all.
 NAMED = 1000
+# The highest id that a profile can have.
+ANY_PROFILE = 2**63 - 1
 
 
 @dataclass
@@ -108,6 +120,8 @@ class RunReport:
     totals: dict[str, Totals] = field(default_factory=dict)
     # Parked before, for reasons that only a person of the vendor can judge: not looked at.
     waiting: int = 0
+    # Kept from being billed by staff.
+    held: int = 0
     parked_count: int = 0
     parked: list[Parked] = field(default_factory=list)
 
@@ -140,26 +154,67 @@ def run_billing(
     Refuses, and then nothing is issued: `month_open` on a day when the month is not over,
     `seller_incomplete`, and `date_runs_backwards` for a day before the last issue date (I8).
     """
-    seller = Seller.objects.first() or Seller()
-    # Receipts have a series too, and are written on other days.
-    series = NumberSeries.objects.filter(kind__in=InvoiceKind.values)
-    last_issue_date = series.aggregate(day=Max("last_issue_date"))["day"]
     report = RunReport(month, on, is_dry)
-    for refusal in _refusals(month, on, seller, last_issue_date):
-        if not is_dry:
-            raise refusal
-        report.problems.append(str(refusal))
+    seller, is_first, refusals = _look_over(month, on)
+    if refusals and not is_dry:
+        raise refusals[0]
+    report.problems = [str(refusal) for refusal in refusals]
     profiles = BillingProfile.objects.all() if among is None else among
     parked = ParkedProfile.objects.unreleased().exclude(reason__in=ParkedProfile.MENDED_BY_DATA)
     report.waiting = parked.filter(profile__in=profiles).count()
-    growth = [] if last_issue_date else list(ANALYZED_AFTER)
-    run = _Run(seller, profiles, report, each, progress, chunk, growth)
+    report.held = BillingHold.objects.unreleased().filter(profile__in=profiles).count()
+    run = _Run(seller, profiles, report, each, progress, chunk, list(ANALYZED_AFTER) if is_first else [])
     if is_dry:
         run.preview()
     else:
         ensure_series(seller)
-        run.bill(by)
+        with _written_down(run, by):
+            run.bill()
     return report
+
+
+def bill_range(part: RunRange) -> None:
+    """Bill the profiles of that part of a run, as `run_billing` does, and mark it as done. Dated today where the
+    seller is, also when the run was begun the day before. Ends early, and leaves the part waiting, when the run or
+    this worker is told to stop.
+    """
+    month, on = Month.of(part.run.month), max(part.run.issue_date, seller_today())
+    seller, is_first, refusals = _look_over(month, on)
+    for refusal in refusals:
+        raise refusal
+    ensure_series(seller)
+    among = profiles_of(part.run).filter(pk__range=(part.first_profile, part.last_profile))
+    growth = list(ANALYZED_AFTER) if is_first else []
+    run = _Run(seller, among, RunReport(month, on, is_dry=False), None, None, CHUNK, growth, part)
+    run.bill()
+    if not run.is_stopped():
+        move(part, RangeStatus.DONE, heard_at=timezone.now())
+
+
+def profiles_of(run: BillingRun) -> Profiles:
+    """Whom that run bills, wherever they stand."""
+    rows = BillingProfile.objects.all()
+    return rows.filter(day_has_come(Month.of(run.month), run.day_come_by)) if run.day_come_by else rows
+
+
+def seller_today() -> date:
+    """The day that documents issued now carry (§3.9)."""
+    seller = Seller.objects.first()
+    return timezone.localdate(timezone=ZoneInfo(seller.time_zone if seller else settings.TIME_ZONE))
+
+
+def refusals_now(month: Month) -> list[Refused]:
+    """What keeps every invoice of that month from being issued today."""
+    return _look_over(month, seller_today())[2]
+
+
+def _look_over(month: Month, on: date) -> tuple[Seller, bool, list[Refused]]:
+    """The seller, whether nothing was ever issued, and what keeps the whole run from issuing anything."""
+    seller = Seller.objects.first() or Seller()
+    # Receipts have a series too, and are written on other days.
+    series = NumberSeries.objects.filter(kind__in=InvoiceKind.values)
+    last_issue_date = series.aggregate(day=Max("last_issue_date"))["day"]
+    return seller, last_issue_date is None, list(_refusals(month, on, seller, last_issue_date))
 
 
 def _refusals(month: Month, on: date, seller: Seller, last_issue_date: date | None) -> Iterator[Refused]:
@@ -187,19 +242,20 @@ def _refusals(month: Month, on: date, seller: Seller, last_issue_date: date | No
 
 @contextmanager
 def _written_down(run: "_Run", by: User | None) -> Iterator[None]:
-    """The row that tells how far the run is. It is no truth: that is in the invoices."""
-    running = BillingRun.objects.filter(status=RunStatus.RUNNING, heard_at__lt=timezone.now() - SILENT)
-    for silent in running:
+    """The rows that tell how far the run is. They are no truth: that is in the invoices."""
+    own = BillingRun.objects.filter(status=RunStatus.RUNNING, origin=RunOrigin.COMMAND).with_progress()
+    for silent in own.filter(Q(heard_at=None) | Q(heard_at__lt=timezone.now() - SILENT)):
         move(silent, RunStatus.STOPPED, finished_at=timezone.now())
-    run.row = BillingRun.objects.create(
-        month=run.report.month.first, issue_date=run.report.on, profiles_total=run.total, started_by=by
-    )
+    row = BillingRun.objects.create(month=run.report.month.first, issue_date=run.report.on, started_by=by)
+    run.part = RunRange.objects.create(run=row, first_profile=0, last_profile=ANY_PROFILE)
     ended = RunStatus.STOPPED
     try:
         yield
+        move(run.part, RangeStatus.DONE)
         ended = RunStatus.DONE
     finally:
-        move(run.row, ended, finished_at=timezone.now())
+        BillingRun.objects.filter(pk=row.pk).update(profiles_total=run.total, profiles_held=run.report.held)
+        move(row, ended, finished_at=timezone.now())
 
 
 @dataclass
@@ -214,22 +270,29 @@ class _Run:
     chunk: int
     # After how many chunks the planner is told that the tables have grown.
     analyzed_after: list[int]
-    row: BillingRun = field(default_factory=BillingRun)
+    part: RunRange = field(default_factory=RunRange)
     total: int = 0
     done: int = 0
     chunks: int = 0
 
-    def bill(self, by: User | None) -> None:
+    def bill(self) -> None:
         month, self.total = self._look_ahead()
-        with _written_down(self, by):
-            while month is not None:
-                self.done = 0
-                # First what nobody else has in hand; then wait for those who had something, and look again.
-                for waits in (False, True):
-                    after = 0
-                    while ids := self._next_chunk(month, after, waits):
-                        after = ids[-1]
-                month, _behind = self._look_ahead(after=month)
+        while month is not None and not self.is_stopped():
+            self.done = 0
+            # First what nobody else has in hand; then wait for those who had something, and look again.
+            for waits in (False, True):
+                after = 0
+                while not self.is_stopped() and (ids := self._next_chunk(month, after, waits)):
+                    after = ids[-1]
+            month, _behind = self._look_ahead(after=month)
+
+    def is_stopped(self) -> bool:
+        """Whether this worker is to end, or somebody has stopped the run that this is a part of."""
+        if stopping():
+            return True
+        if self.part.run.origin == RunOrigin.COMMAND:
+            return False
+        return not BillingRun.objects.filter(pk=self.part.run_id, status=RunStatus.RUNNING).exists()
 
     def preview(self) -> None:
         if str(self.seller.country) not in UNION:
@@ -310,8 +373,10 @@ class _Run:
             release_profiles(mended)
         if invoice_ids := write_drafts(month, self.seller, on=self.report.on):
             issue_drafts(invoice_ids, on=self.report.on)
-        self._write_progress(month, len(billed), len(invoice_ids), len(problems))
-        return len(billed), read_drafts(), problems
+        drafts = read_drafts()
+        self._write_progress(month, len(billed), len(problems))
+        self._write_totals(drafts)
+        return len(billed), drafts, problems
 
     def _analyze(self) -> None:
         self.chunks += 1
@@ -319,19 +384,34 @@ class _Run:
             self.analyzed_after.pop(0)
             analyze(*_GROWING)
 
-    def _write_progress(self, month: Month, billed: int, issued: int, parked: int) -> None:
+    def _write_progress(self, month: Month, billed: int, parked: int) -> None:
         is_last = month == self.report.month
-        BillingRun.objects.filter(pk=self.row.pk).update(
+        RunRange.objects.filter(pk=self.part.pk).update(
             profiles_done=F("profiles_done") + (billed if is_last else 0),
-            invoices_issued=F("invoices_issued") + issued,
             profiles_parked=F("profiles_parked") + parked,
             heard_at=timezone.now(),
         )
 
+    def _write_totals(self, drafts: Sequence[Draft]) -> None:
+        """Add these documents to the control totals, in the transaction that issues them."""
+        rows = [
+            {
+                "kind": draft.kind,
+                "currency": draft.currency,
+                "net": draft.net_minor,
+                "vat": draft.vat_minor,
+                "number": draft.number,
+            }
+            for draft in drafts
+        ]
+        if rows:
+            with connection.cursor() as cursor:
+                cursor.execute(_TOTALS, {"range": self.part.pk, "rows": json.dumps(rows)})
+
     def _park(self, month: Month, problems: list[Problem]) -> None:
         with transaction.atomic():
             park_profiles(month, problems)
-            self._write_progress(month, 0, 0, len(problems))
+            self._write_progress(month, 0, len(problems))
         self._tell(month, 0, [], problems)
 
     def _tell(self, month: Month, periods: int, drafts: Sequence[Draft], problems: Sequence[Problem]) -> None:
@@ -369,3 +449,17 @@ def _patient_transaction() -> Iterator[None]:
 
 
 _GROWING = (BillingPeriod, Invoice, InvoiceLine, VatGroup, Charge, Posting, Document, Dispatch)
+
+_TOTALS = """
+INSERT INTO invoices_runtotal
+    (range_id, kind, currency, documents, net_minor, vat_minor, first_number, last_number)
+SELECT %(range)s, kind, currency, count(*), sum(net), sum(vat), min(number), max(number)
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS row (kind text, currency text, net bigint, vat bigint, number text)
+GROUP BY kind, currency
+ON CONFLICT (range_id, kind, currency) DO UPDATE
+SET documents = invoices_runtotal.documents + excluded.documents,
+    net_minor = invoices_runtotal.net_minor + excluded.net_minor,
+    vat_minor = invoices_runtotal.vat_minor + excluded.vat_minor,
+    first_number = least(invoices_runtotal.first_number, excluded.first_number),
+    last_number = greatest(invoices_runtotal.last_number, excluded.last_number)
+"""

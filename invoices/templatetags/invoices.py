@@ -24,6 +24,16 @@ register = template.Library()
 TONES = {"ok": "ok", "danger": "bad"}
 
 
+@register.inclusion_tag("invoices/_checked.html", takes_context=True)
+def checked_invoice(context: Context, profile: BillingProfile) -> dict[str, Any]:
+    """Says where an invoice should be there and the vendor looks at it first; else nothing. One statement."""
+    rows = BillingProfile.objects.filter(pk=profile.pk)
+    return {
+        "account": context["account"],
+        "checked": coming.checked_by_vendor(rows, timezone.localdate()),
+    }
+
+
 @register.inclusion_tag("invoices/_document_panel.html")
 def document_panel(invoice: Invoice) -> dict[str, Any]:
     """The files of the invoice, ready or being made; one statement."""

@@ -29,6 +29,7 @@ from invoices.models import (
     Invoice,
     InvoiceLine,
     NumberSeries,
+    RunRange,
 )
 from invoices.services.run import run_billing
 from invoices.tests.factories import ChargeFactory, imported_subscription
@@ -119,7 +120,7 @@ def test_F01_a_run_killed_while_it_numbers_leaves_nothing_and_the_next_one_bills
     )
     assert BillingRun.objects.filter(status="running").count() == 1
 
-    BillingRun.objects.filter(status="running").update(heard_at=timezone.now() - timedelta(hours=1))
+    RunRange.objects.filter(status="waiting").update(heard_at=timezone.now() - timedelta(hours=1))
     run_billing(OCTOBER, on=FIFTH)
 
     everything_is_billed_once(profiles)
@@ -151,7 +152,10 @@ def test_I8_the_number_series_is_locked_by_the_last_statements_alone(django_asse
         run_billing(OCTOBER, on=FIFTH)
 
     taken = next(place for place, sql in enumerate(seen) if "SET next_number" in sql)
-    written = [place for place, sql in enumerate(seen) if "INSERT INTO invoices_" in sql]
+    # The control totals carry the numbers, and nobody else writes in the same row.
+    written = [
+        place for place, sql in enumerate(seen) if "INSERT INTO invoices_" in sql and "invoices_runtotal" not in sql
+    ]
     assert max(written) < taken
     assert seen[taken - 1] == "SET CONSTRAINTS ALL IMMEDIATE"
 

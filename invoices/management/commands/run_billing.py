@@ -6,19 +6,17 @@ from datetime import date
 from decimal import Decimal
 from time import monotonic
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
-from accounts.models import BillingAccount, Seller
+from accounts.models import BillingAccount
 from core.errors import Refused
 from core.money import Money
 from core.periods import Month
 from invoices.services.drafts import Draft
 from invoices.services.due import Profiles
-from invoices.services.run import CHUNK, RunReport, run_billing
+from invoices.services.run import CHUNK, RunReport, run_billing, seller_today
 from profiles.models import BillingProfile
 
 # How many documents are written out one by one, unless --verbosity 2 asks for all.
@@ -30,7 +28,7 @@ class Command(BaseCommand):
     help = (
         "Issue one invoice per billing profile for a closed month, months that were missed first. Safe to repeat, "
         "to run several times side by side, and to kill. Ends with 0 when everything was billed, with 3 when "
-        "profiles were parked, with 1 when nothing could be issued."
+        "profiles were parked or are held, with 1 when nothing could be issued."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -84,11 +82,13 @@ class Command(BaseCommand):
             self.stderr.write(f"{report.parked_count} profiles are parked and were not billed.")
         if report.waiting:
             self.stderr.write(f"{report.waiting} profiles were parked before and wait until somebody releases them.")
+        if report.held:
+            self.stderr.write(f"{report.held} profiles are held by staff and were not billed.")
         for problem in report.problems:
             self.stderr.write(self.style.ERROR(f"NOTHING CAN BE ISSUED: {problem}"))
         if report.problems:
             sys.exit(1)
-        if report.parked_count or report.waiting:
+        if report.parked_count or report.waiting or report.held:
             sys.exit(SOME_PARKED)
 
 
@@ -137,8 +137,7 @@ def _month(text: str) -> Month:
 
 
 def _issue_date(text: str | None) -> date:
-    seller = Seller.objects.first()
-    today = timezone.localdate(timezone=ZoneInfo(seller.time_zone if seller else settings.TIME_ZONE))
+    today = seller_today()
     if text is None:
         return today
     try:
