@@ -14,13 +14,17 @@ Text = str | Promise
 class Decline:
     """A reason as people read it. `short` fits a list; `advice` are the things to check, in order.
 
-    `is_about_card` is false where the card is not at fault, so it is not marked as declined.
+    `is_about_card` is false where the card is not at fault, so it is not marked as declined. `is_hard`: the same
+    method will be refused again, so nobody retries by itself; `asks_person`: the bank lets it through only when
+    its holder confirms.
     """
 
     short: Text
     sentence: Text
     advice: tuple[Text, ...]
     is_about_card: bool = True
+    is_hard: bool = False
+    asks_person: bool = False
 
 
 # S3-17: what helps with nearly every refusal.
@@ -52,41 +56,49 @@ DECLINES: dict[DeclineReason, Decline] = {
         _("card blocked by the bank"),
         _("Your bank has blocked this card."),
         (_("Ask your bank to unblock the card, or to send a new one."), _ANOTHER),
+        is_hard=True,
     ),
     DeclineReason.CARD_EXPIRED: Decline(
         _("card expired"),
         _("This card has expired."),
         (_("Add the new card that your bank sent you."), _ANOTHER),
+        is_hard=True,
     ),
     DeclineReason.INCORRECT_DETAILS: Decline(
         _("card details not correct"),
         _("The details do not fit the card."),
         (_DETAILS, _("Add the card again."), _ASK_BANK),
+        is_hard=True,
     ),
     DeclineReason.INTERNATIONAL_NOT_ENABLED: Decline(
         _("not open for international payments"),
         _("This card is not open for international payments."),
         (_("Ask your bank to open the card for international payments."), _ANOTHER),
+        is_hard=True,
     ),
     DeclineReason.RECURRING_NOT_ENABLED: Decline(
         _("not open for recurring payments"),
         _("This card does not allow recurring payments."),
         (_("Ask your bank to allow recurring payments on the card."), _ANOTHER),
+        is_hard=True,
     ),
     DeclineReason.NOT_ACCEPTED: Decline(
         _("kind of card not accepted"),
         _("Cards of this kind are not accepted: prepaid and virtual cards, and cards of another country."),
         (_ADD_ANOTHER,),
+        is_hard=True,
     ),
     DeclineReason.ACCOUNT_CLOSED: Decline(
         _("bank account closed"),
         _("The bank account is closed, or its number is not known at the bank."),
         (_("Sign a mandate for another bank account, or pay in another way."), _ASK_BANK),
+        is_hard=True,
     ),
     DeclineReason.DEBIT_NOT_AUTHORISED: Decline(
         _("direct debit not allowed"),
         _("The bank account may not be debited: the mandate was withdrawn, or direct debit is blocked at the bank."),
         (_("Ask your bank to allow direct debits on this account."), _("Sign a new mandate, or pay in another way.")),
+        is_hard=True,
     ),
     DeclineReason.ANOTHER_CARD: Decline(
         _("another card"),
@@ -98,6 +110,7 @@ DECLINES: dict[DeclineReason, Decline] = {
         _("stopped as suspicious"),
         _("The payment was stopped because it looked suspicious."),
         (_("Call your bank and confirm that the payment is yours."), _ANOTHER),
+        is_hard=True,
     ),
     DeclineReason.AUTHENTICATION_FAILED: Decline(
         _("not confirmed at the bank"),
@@ -110,6 +123,7 @@ DECLINES: dict[DeclineReason, Decline] = {
         _("Your bank only lets this payment through when you confirm it yourself."),
         (_("Open the invoice, choose Pay now, and confirm the payment at your bank."),),
         is_about_card=False,
+        asks_person=True,
     ),
     DeclineReason.GATEWAY_TROUBLE: Decline(
         _("trouble at the payment provider"),

@@ -3,12 +3,14 @@
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from core.jobs import clock, job
 from payments.mail import tell_expiring
 from payments.models import (
     CardSetup,
+    CollectionCase,
     DebitNotice,
     GatewayEvent,
     GatewayHealth,
@@ -21,6 +23,8 @@ from payments.models import (
 from payments.querysets import EXPIRING_DAYS
 from payments.services import papers
 from payments.services.cards import finish_card_setup
+from payments.services.cases import close_settled
+from payments.services.collecting import go_on, open_cases
 from payments.services.debits import announce_debit, collect_announced, to_announce
 from payments.services.events import process_event
 from payments.services.mandates import lapse_mandate
@@ -116,3 +120,22 @@ def reconcile_yesterday(slot: datetime) -> None:
     """Hold the captures of the day before against our payments, at every gateway in use (I15)."""
     for gateway in Payment.objects.order_by().values_list("gateway", flat=True).distinct():
         reconcile(gateway, since=slot - timedelta(days=1, hours=2), until=slot - timedelta(hours=2))
+
+
+@clock("hourly", at=time(minute=5))
+def open_collection_cases(slot: datetime) -> None:
+    """Begin to look after each invoice a week before it falls due (§3.9)."""
+    open_cases(at=slot)
+
+
+@job(due=lambda now: CollectionCase.objects.due(now).order_by("next_at", "pk"))
+def take_collection_step(row_id: int) -> None:
+    """Charge, remind, disable: the step of a case whose day has come."""
+    go_on(CollectionCase.objects.get(pk=row_id), at=timezone.now())
+
+
+@job(due=lambda now: CollectionCase.objects.settled().order_by("pk"))
+def close_collection_case(row_id: int) -> None:
+    """End a case whose invoice was paid or credited in another way than by a payment."""
+    with transaction.atomic():
+        close_settled([CollectionCase.objects.select_related("invoice").get(pk=row_id).invoice])

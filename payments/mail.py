@@ -13,8 +13,10 @@ from accounts.services.notices import mail_people, mail_person, owners_of
 from core.mail_classes import MAIL_RULES, MailClass
 from core.messages import Attachment, Message, Verdict, recheck
 from core.policy import Action, Role, holders, may, read_roles
+from payments.collecting_mail import verdict_on_step
 from payments.declines import explain
-from payments.models import DebitNotice, Paper, Payment, PaymentMethod, TransferRequest
+from payments.models import DebitNotice, Initiator, Paper, Payment, PaymentMethod, TransferRequest
+from payments.services.pay_links import make_link
 from profiles.models import BillingProfile, ProfileRole
 from profiles.people import effective_owners
 from profiles.recipients import mailed_recipients
@@ -51,6 +53,9 @@ def tell_declined(payment: Payment) -> None:
     """Why no money came and what to do, to who tried and to those who look after payment (S3-17, §3.9)."""
     allocations = list(payment.allocations.select_related("invoice").order_by("invoice__number"))
     people = [held.user for held in holders(Action.INVOICE_RECEIVE_DUNNING, payment.profile)]
+    link = ""
+    if payment.initiated_by == Initiator.AUTOMATIC:
+        link = make_link(allocations[0].invoice, at=timezone.now())
     for person in _payer_and(payment, people):
         with translation.override(person.language):
             decline = explain(payment.decline_reason)
@@ -68,6 +73,8 @@ def tell_declined(payment: Payment) -> None:
                 "path": reverse("invoice_payment", args=[allocations[0].invoice.code]),
                 "problems_path": f"{reverse('payment_problems')}#{payment.decline_reason}",
             },
+            # Nobody was there when it was charged: whoever reads the mail can pay at once (P18).
+            secret_context={"pay_link": link} if link else None,
             reference=f"payment:{payment.code}",
             key=f"declined:{payment.code}:{person.pk}",
         )
@@ -256,6 +263,8 @@ def receipt_still_wanted(message: Message) -> Verdict:
 
 @recheck(MailClass.PAYMENT_TROUBLE)
 def decline_still_wanted(message: Message) -> Verdict:
+    if message.reference.startswith("case:"):
+        return verdict_on_step(message)
     return _verdict(message, Action.INVOICE_VIEW)
 
 

@@ -65,6 +65,24 @@ class DebitNoticeQuerySet(models.QuerySet):
         return self.filter(status="announced", collects_on__lte=on)
 
 
+class CollectionCaseQuerySet(models.QuerySet):
+    def open(self) -> CollectionCaseQuerySet:
+        return self.filter(status="open")
+
+    def due(self, at: datetime) -> CollectionCaseQuerySet:
+        """Whose next step has come."""
+        return self.open().filter(next_at__lte=at)
+
+    def settled(self) -> CollectionCaseQuerySet:
+        """Open, but nothing is owed on their invoice any more, whoever saw to it."""
+        return self.open().filter(invoice__status__in=["paid", "void"])
+
+
+class PayLinkQuerySet(models.QuerySet):
+    def working(self, at: datetime) -> PayLinkQuerySet:
+        return self.filter(revoked_at=None, expires_at__gt=at)
+
+
 class TransferRequestQuerySet(PolicyQuerySet):
     def open(self) -> TransferRequestQuerySet:
         """Not decided yet."""

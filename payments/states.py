@@ -127,6 +127,16 @@ NOTICE: Transitions = {
 }
 
 
+class CaseStatus(Status):
+    OPEN = "open", _("Open")
+    CLOSED = "closed", _("Closed")
+
+    __tones__ = {"open": "warn", "closed": "ok"}
+
+
+CASE: Transitions = {("open", "closed"): "case.closed"}
+
+
 class TransferStatus(Status):
     SUBMITTED = "submitted", _("Submitted")
     IN_REVIEW = "in_review", _("Being reviewed")

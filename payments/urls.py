@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from payments.views import closing, methods, one_method, papers, payments, transfers, webhooks
+from payments.views import closing, collecting, links, methods, one_method, papers, payments, transfers, webhooks
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("billing-accounts/<code:code>/payment-methods/", methods.payment_methods, name="payment_methods"),
@@ -61,6 +61,24 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("transfer-requests/<code:code>/withdrawal/", transfers.transfer_withdrawal, name="transfer_withdrawal"),
     path("card-setups/<code:code>/return/", methods.card_setup_return, name="card_setup_return"),
     path("invoices/<code:code>/payment/", payments.invoice_payment, name="invoice_payment"),
+    path("invoices/<code:code>/promise/", collecting.invoice_promise, name="invoice_promise"),
+    path(
+        "invoices/<code:code>/payment-links/revocation/",
+        collecting.invoice_links_revocation,
+        name="invoice_links_revocation",
+    ),
+    path(
+        "billing-profiles/<code:code>/payment-methods/automatic/",
+        collecting.profile_automatic_payment,
+        name="profile_automatic_payment",
+    ),
+    path(
+        "subscriptions/<code:code>/payment-methods/automatic/",
+        collecting.subscription_automatic_payment,
+        name="subscription_automatic_payment",
+    ),
+    path("pay/<str:token>/", links.pay_link, name="pay_link"),
+    path("pay/<str:token>/result/", links.pay_link_result, name="pay_link_result"),
     path("payments/<code:code>/", payments.payment, name="payment"),
     path("payments/<code:code>/receipt/", payments.payment_receipt, name="payment_receipt"),
     path("payments/<code:code>/receipt/pdf/", papers.payment_receipt_pdf, name="payment_receipt_pdf"),

@@ -54,7 +54,8 @@ from payments.gateways.sandbox import api as sandbox
 from payments.gateways.sandbox.jobs import deliver_webhook
 from payments.models import PaymentMethod
 from payments.services.cards import finish_card_setup, start_card_setup
-from payments.services.methods import set_backup_method, set_default_method
+from payments.services.collecting import open_cases
+from payments.services.methods import set_automatic_payment, set_backup_method, set_default_method
 from payments.services.papers import ask_for_statement
 from payments.services.pay import pay_invoices
 from payments.services.transfers import request_transfer, take_up
@@ -117,6 +118,8 @@ def make_world(say: Say) -> None:
     for month in months_between(world.first_month, world.last_month):
         say(f"Billing {month}")
         _bill(world, month)
+    say("Reminders")
+    _collect(world)
     say("What waits")
     _waiting(world)
     _questions(world)
@@ -493,6 +496,19 @@ def _statement(world: World) -> None:
         ends_on=min(world.last_month.next.last, world.today),
         by=world.people["marieke@alfa.example"],
     )
+
+
+def _collect(world: World) -> None:
+    """What was not paid is charged again or asked for, on the days that have come. The warehouse pays by itself."""
+    for name, email in (("Warehouse Rotterdam", "daan@alfa.example"),):
+        profile = BillingProfile.objects.get(name=name)
+        set_automatic_payment(profile, is_on=False, by=world.people[email])
+    dues = set(Invoice.objects.open().values_list("due_date", flat=True))
+    days = {due + timedelta(days=step) for due in dues for step in (-7, 0, 1, 3, 7, 14)}
+    for day in sorted(day for day in days if day < world.today):
+        with clock_at(day):
+            open_cases(at=timezone.now())
+            _work()
 
 
 def _work() -> None:

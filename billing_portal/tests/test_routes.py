@@ -82,6 +82,8 @@ OPEN = {
     "language": "a choice of language before signing in",
     "document_check": "whoever holds a document may ask whether it is ours",
     "document_check_result": "the answer, with what stands on the document; rate-limited",
+    "pay_link": "who gets a reminder can pay without signing in; the link is signed, for one invoice, and ends",
+    "pay_link_result": "what became of that payment",
     "gateway_webhook": "gateways sign what they send instead of signing in",
     "healthz": "asked by the load balancer",
     "readyz": "asked by the load balancer",

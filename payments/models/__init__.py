@@ -1,5 +1,14 @@
 """How a customer pays: saved methods, payments with their attempts, and what the gateway told us."""
 
+from payments.models.collecting import (
+    CollectionCase,
+    CollectionStep,
+    Pace,
+    PayLink,
+    PayLinkUse,
+    Standing,
+    StepOutcome,
+)
 from payments.models.events import EventTrouble, GatewayEvent
 from payments.models.gateways import GatewayHealth
 from payments.models.methods import Brand, CardSetup, Family, GatewayCustomer, Mandate, PaymentMethod, ProfileMethods
@@ -19,6 +28,8 @@ __all__ = [
     "Allocation",
     "Brand",
     "CardSetup",
+    "CollectionCase",
+    "CollectionStep",
     "DebitNotice",
     "Decision",
     "EventTrouble",
@@ -28,13 +39,18 @@ __all__ = [
     "GatewayHealth",
     "Initiator",
     "Mandate",
+    "Pace",
     "Paper",
     "PaperKind",
     "ParkedReason",
+    "PayLink",
+    "PayLinkUse",
     "Payment",
     "PaymentDecision",
     "PaymentMethod",
     "ProfileMethods",
+    "Standing",
+    "StepOutcome",
     "TransferDocument",
     "TransferRequest",
 ]

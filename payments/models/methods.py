@@ -173,6 +173,8 @@ class ProfileMethods(models.Model):
     profile = models.OneToOneField(BillingProfile, models.PROTECT, related_name="methods")
     default = models.ForeignKey(PaymentMethod, models.PROTECT, null=True, blank=True, related_name="default_of")
     backup = models.ForeignKey(PaymentMethod, models.PROTECT, null=True, blank=True, related_name="backup_of")
+    # Whether invoices are charged on their due date without anybody asking for it (§3.9).
+    charges_automatically = models.BooleanField(_("charge automatically"), default=True, db_default=True)
 
     class Meta:
         constraints = [

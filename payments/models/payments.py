@@ -26,6 +26,7 @@ from profiles.models import BillingProfile
 class Initiator(models.TextChoices):
     USER = "user", _("Paid by a person")
     AUTOMATIC = "automatic", _("Charged automatically")
+    LINK = "link", _("Paid by the link of a mail")
 
 
 class ParkedReason(models.TextChoices):

@@ -95,6 +95,16 @@ def set_backup_method(profile: BillingProfile, method: PaymentMethod | None, *, 
                 _keep_after_all(method)
 
 
+def set_automatic_payment(profile: BillingProfile, *, is_on: bool, by: User) -> None:
+    """Whether invoices of the profile are charged by themselves on their due date (§3.9)."""
+    demand_default(by, profile)
+    with transaction.atomic(), acting(by, "method.automatic_on" if is_on else "method.automatic_off"):
+        methods, _made = ProfileMethods.objects.select_for_update().get_or_create(profile=profile)
+        if methods.charges_automatically != is_on:
+            methods.charges_automatically = is_on
+            methods.save()
+
+
 def sharing_subscriptions(subscription: Subscription) -> QuerySet[Subscription]:
     """The subscriptions of the account whose active method is the same as this one's, itself included (S3-9)."""
     same = Q(pk=subscription.pk)

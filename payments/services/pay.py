@@ -34,9 +34,10 @@ from payments.gateways.base import (
 )
 from payments.gateways.breaker import GatewayResting, rest_of
 from payments.gateways.registry import gateway_named
-from payments.models import Allocation, DebitNotice, Family, Initiator, Mandate, Payment, PaymentMethod
+from payments.models import Allocation, DebitNotice, Family, Initiator, Mandate, PayLink, Payment, PaymentMethod
 from payments.services.customers import customer_of
 from payments.services.methods import is_offered, lock_method
+from payments.services.pay_links import result_path_of
 from payments.services.settle import LOOKUP_AFTER, look_up, record_outcome, record_silence, what_to_find
 from payments.states import AllocationStatus
 
@@ -89,6 +90,20 @@ def pay_once(
     return _pay(invoices, None, by, request_key, amounts or {}, Initiator.USER, at or timezone.now())
 
 
+def pay_by_link(link: PayLink, *, amount: Money, request_key: str, at: datetime | None = None) -> Payment:
+    """Pay the invoice of a link once, on the gateway's page, by whoever holds the link (P18). Nothing is kept.
+
+    Otherwise as `pay_once`; refuses `link_ended` too.
+    """
+    at = at or timezone.now()
+    if not link.works_at(at):
+        raise Refused(_("This link has expired or was revoked. Sign in, or ask for a new mail."), "link_ended")
+    if link.invoice.currency != "EUR":
+        raise Refused(_("iDEAL pays euros only. Choose another payment method."), "only_euro")
+    key, amounts = f"link-{link.pk}-{request_key}"[:64], {link.invoice_id: amount}
+    return _pay([link.invoice], None, None, key, amounts, Initiator.LINK, at, return_path=result_path_of(link))
+
+
 def _pay(
     invoices: Sequence[Invoice],
     method: PaymentMethod | None,
@@ -97,6 +112,7 @@ def _pay(
     amounts: Mapping[int, Money],
     initiated_by: Initiator,
     at: datetime,
+    return_path: str = "",
 ) -> Payment:
     parts = _parts(invoices, amounts)
     digest = _digest(parts, amounts, method, by)
@@ -114,7 +130,7 @@ def _pay(
         if earlier is None:
             raise
         return earlier
-    return _ask_gateway(payment, at) if is_new else payment
+    return _ask_gateway(payment, at, return_path) if is_new else payment
 
 
 def attempts_holding(invoices: Sequence[Invoice]) -> QuerySet[Payment]:
@@ -193,7 +209,7 @@ def _write_intent(
     return payment, True
 
 
-def _ask_gateway(payment: Payment, at: datetime) -> Payment:
+def _ask_gateway(payment: Payment, at: datetime, return_path: str = "") -> Payment:
     gateway, method = gateway_named(payment.gateway), payment.method
     try:
         request = ChargeRequest(
@@ -202,7 +218,7 @@ def _ask_gateway(payment: Payment, at: datetime) -> Payment:
             customer=customer_of(payment.account, gateway),
             amount=payment.amount,
             description=", ".join(payment.allocations.values_list("invoice__number", flat=True)),  # type: ignore[arg-type]
-            return_url=settings.BASE_URL + reverse("payment_return", args=[payment.code]),
+            return_url=settings.BASE_URL + (return_path or reverse("payment_return", args=[payment.code])),
             kind=MethodKind(method.family) if method else MethodKind.CARD,
             off_session=payment.initiated_by == Initiator.AUTOMATIC,
         )

@@ -22,8 +22,9 @@ from payments.gateways.base import ChargeOutcome, ChargeResult, DeclineReason, G
 from payments.gateways.breaker import GatewayResting
 from payments.gateways.registry import gateway_named
 from payments.mail import tell_declined, tell_returned
-from payments.models import Allocation, Decision, ParkedReason, Payment, PaymentMethod
+from payments.models import Allocation, Decision, Family, Pace, ParkedReason, Payment, PaymentMethod
 from payments.querysets import PaymentQuerySet
+from payments.services.cases import close_settled, reopen_case
 from payments.services.customers import known_customer
 from payments.services.mandates import count_collection
 from payments.services.papers import ask_for_receipt
@@ -161,7 +162,8 @@ def _advance(payment: Payment, result: ChargeResult, at: datetime) -> None:
 
 def _succeed(payment: Payment, result: ChargeResult, at: datetime) -> None:
     day, reference = timezone.localdate(at), f"payment:{payment.code}"
-    for allocation, invoice in _held(payment):
+    held = _held(payment)
+    for allocation, invoice in held:
         part = Money(allocation.amount_minor, payment.currency)
         try:
             with transaction.atomic():
@@ -175,6 +177,7 @@ def _succeed(payment: Payment, result: ChargeResult, at: datetime) -> None:
             _park(payment, ParkedReason.NOT_ALL_ALLOCATED)
         else:
             move(allocation, AllocationStatus.SETTLED)
+    close_settled([invoice for _allocation, invoice in held])
     _mark_method(payment, MethodStatus.ACTIVE)
     if payment.method is not None:
         count_collection(payment.method, day)
@@ -193,10 +196,12 @@ def _succeed(payment: Payment, result: ChargeResult, at: datetime) -> None:
 def _take_back(payment: Payment, result: ChargeResult, at: datetime) -> None:
     """The bank took the money back: what was paid with it is owed again."""
     day, reason = timezone.localdate(at), result.decline or DeclineReason.DECLINED_BY_BANK
-    settled = payment.allocations.filter(status=AllocationStatus.SETTLED).select_related("invoice")
+    settled = payment.allocations.filter(status=AllocationStatus.SETTLED).select_related("invoice__profile__account")
     for allocation in settled.order_by("invoice_id"):
         part = Money(allocation.amount_minor, payment.currency)
         reopen_invoice(allocation.invoice, part, reference=f"returned:{payment.code}", on=day)
+        pace = Pace.CHARGED_BACK if payment.family == Family.CARD else Pace.NORMAL
+        reopen_case(allocation.invoice, pace, on=day)
     if explain(reason).is_about_card:
         _mark_method(payment, MethodStatus.DECLINED, last_decline_reason=reason, last_declined_at=at)
     move(payment, PaymentStatus.CHARGED_BACK, decline_reason=reason)

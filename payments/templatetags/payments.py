@@ -7,10 +7,12 @@
 {% active_method subscription %}                  what it is paid with, where it has a method of its own
 {% open_attempts invoices as processing %}        for {% invoice_status invoice today processing %}
 {% pay_now invoice processing %}                  the link of a row of a list
+{% collection_box invoice %}                      when it is charged by itself, or how far collecting has come
+{% past_due_banner profile %}                     that a profile is past due, what follows, and Pay (P2)
 """
 
 from collections.abc import Container, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django import template
@@ -18,6 +20,7 @@ from django.conf import settings
 from django.db.models import F
 from django.template.context import Context
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.money import Money
@@ -26,8 +29,12 @@ from core.templatetags.ui import link_button
 from invoices.models import Invoice
 from payments.declines import Decline, explain
 from payments.gateways.breaker import rest_of
-from payments.models import Allocation, Payment, ProfileMethods
+from payments.models import Allocation, CollectionCase, Pace, PayLink, Payment, ProfileMethods, Standing
+from payments.schedule import RED_FROM, Act, day_of
+from payments.services.cases import schedule_for
+from payments.services.collecting import next_charge
 from payments.states import AllocationStatus, PaymentStatus
+from profiles.models import BillingProfile
 from subscriptions.models import Subscription
 
 register = template.Library()
@@ -97,6 +104,55 @@ def gateway_rest(context: Context) -> datetime | None:
     if settings.PAYMENT_GATEWAY not in read:
         read[settings.PAYMENT_GATEWAY] = rest_of(settings.PAYMENT_GATEWAY)
     return read[settings.PAYMENT_GATEWAY]
+
+
+@register.inclusion_tag("payments/_collection_box.html", takes_context=True)
+def collection_box(context: Context, invoice: Invoice) -> dict[str, Any]:
+    """The next charge of an open invoice, or where its collection stands; with what can be done about it (P9)."""
+    user, now = context["user"], timezone.now()
+    on = timezone.localdate(now)
+    is_open = invoice.status == "due" and invoice.kind == "invoice"
+    case = CollectionCase.objects.open().filter(invoice=invoice).first() if is_open else None
+    can_pay = is_open and may(user, Action.INVOICE_PAY, invoice)
+    return {
+        "request": context.get("request"),
+        "user": user,
+        "csrf_token": context.get("csrf_token"),
+        "invoice": invoice,
+        "is_open": is_open,
+        "charge": next_charge(invoice, on=on) if is_open else None,
+        "is_overdue": is_open and invoice.is_overdue(on),
+        "case": case,
+        "disabled_on": _disabled_on(case),
+        "is_promised": case is not None and case.is_promised(on),
+        "can_pay": can_pay,
+        "links": PayLink.objects.filter(invoice=invoice).working(now).count() if can_pay else 0,
+    }
+
+
+@register.inclusion_tag("payments/_past_due_banner.html", takes_context=True)
+def past_due_banner(context: Context, profile: BillingProfile) -> dict[str, Any]:
+    """What is past due on a profile, what happens when it stays so, and the way to pay it."""
+    cases = CollectionCase.objects.open().exclude(standing=Standing.FINE)
+    cases = cases.filter(invoice__profile=profile, invoice__status="due").select_related("invoice__profile__account")
+    worst = max(cases, key=lambda case: (Standing.values.index(case.standing), case.last_day or 0), default=None)
+    is_red = worst is not None and (worst.standing != Standing.PAST_DUE or (worst.last_day or 0) >= RED_FROM)
+    return {
+        "request": context.get("request"),
+        "user": context["user"],
+        "case": worst,
+        "tone": "danger" if is_red or (worst is not None and worst.pace != Pace.NORMAL) else "warn",
+        "disabled_on": _disabled_on(worst),
+        "can_pay": worst is not None and may(context["user"], Action.INVOICE_PAY, worst.invoice),
+    }
+
+
+def _disabled_on(case: CollectionCase | None) -> date | None:
+    """When the subscriptions of its profile are disabled; None where they are, or nothing is past due."""
+    if case is None or case.standing != Standing.PAST_DUE:
+        return None
+    day = day_of(schedule_for(case, case.invoice.profile), Act.DISABLE)
+    return None if day is None else case.day_of(day)
 
 
 @register.simple_tag

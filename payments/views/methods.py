@@ -77,6 +77,7 @@ def profile_payment_methods(request: HttpRequest, profile: BillingProfile) -> Ht
         "methods": shown_methods(page.rows, to=request.user, on=today),
         "default": _shown(chosen.default if chosen else None, request, today),
         "backup": _shown(chosen.backup if chosen else None, request, today),
+        "charges_automatically": chosen is None or chosen.charges_automatically,
         "next_invoice": profile.next_billing_date(today),
         "changed": request.GET.get("changed", ""),
     }
@@ -100,6 +101,7 @@ def subscription_payment_methods(request: HttpRequest, subscription: Subscriptio
         "filters": filters,
         "methods": shown_methods(page.rows, to=request.user, on=today),
         "default": _shown(chosen.default if chosen else None, request, today),
+        "charges_automatically": chosen is None or chosen.charges_automatically,
         "next_invoice": subscription.profile.next_billing_date(today),
         "history": method_history(subscription.profile),
         "changed": request.GET.get("changed", ""),

@@ -1,0 +1,390 @@
+"""Collecting: the calendar of §3.9, each step once and at its time, nothing after the money (S3-16, P9, P18, P20)."""
+
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from accounts.models import Agreement
+from core.errors import Refused
+from core.jobs import registry
+from core.models import Message
+from core.money import Money
+from core.policy import Role
+from invoices.services.settling import settle_invoice
+from invoices.tests.factories import InvoiceFactory
+from payments.collecting_mail import verdict_on_step
+from payments.jobs import close_collection_case, open_collection_cases, take_collection_step
+from payments.legal import collection_costs
+from payments.models import CollectionCase, CollectionStep, Pace, Payment, ProfileMethods, Standing
+from payments.schedule import FASTER, SCHEDULES, Act, Way, day_of, is_in_order
+from payments.services.collecting import next_charge, promise_to_pay
+from payments.services.pay import pay_invoices
+from payments.tests.factories import PaymentMethodFactory
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
+from subscriptions.tests.factories import SubscriptionFactory
+
+pytestmark = pytest.mark.django_db
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+DUE = date(2026, 12, 5)
+
+
+def hours(start: date, days: int, step: int = 24):
+    """Every hour, or one in so many, from five past nine of a day on."""
+    moment = datetime(start.year, start.month, start.day, 9, 5, tzinfo=AMSTERDAM)
+    for _each in range(days * 24 // step):
+        yield moment
+        moment += timedelta(hours=step)
+
+
+def collect(at: datetime) -> None:
+    """What the worker does in that hour."""
+    open_collection_cases(at)
+    for job in (take_collection_step, take_collection_step, close_collection_case):
+        due = next(each.due for each in registry().values() if each.run is job)
+        for pk in list(due(timezone.now()).values_list("pk", flat=True)):
+            job(pk)
+
+
+def live_through(start: date, days: int, *, until=lambda: False, step: int = 24) -> None:
+    with time_machine.travel(datetime(start.year, start.month, start.day, tzinfo=AMSTERDAM), tick=False) as clock:
+        for moment in hours(start, days, step):
+            clock.move_to(moment)
+            collect(moment)
+            if until():
+                return
+
+
+@pytest.fixture
+def profile():
+    profile = BillingProfileFactory()
+    ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER)
+    return profile
+
+
+@pytest.fixture
+def invoice(profile):
+    return InvoiceFactory(profile=profile, issue_date=date(2026, 11, 5))
+
+
+def steps(invoice):
+    return list(CollectionStep.objects.filter(case__invoice=invoice).order_by("pk").values_list("day", "act"))
+
+
+def mails(invoice, template="collection_step"):
+    return Message.objects.filter(template=template, context__number=invoice.number).order_by("pk")
+
+
+# --- The table ----------------------------------------------------------------------------------
+
+
+def test_3_9_the_schedule_is_the_table_of_the_design():
+    charge, transfer = (SCHEDULES[Agreement.CUSTOMER_AGREEMENT, way] for way in (Way.CHARGE, Way.TRANSFER))
+    assert [step.day for step in charge if step.act == Act.CHARGE] == [0, 3, 7, 14, 21]
+    assert [(step.day, step.act.value) for step in transfer[:5]] == [
+        (-7, "announce"),
+        (1, "remind"),
+        (7, "remind2"),
+        (14, "demand"),
+        (27, "last"),
+    ]
+    assert day_of(FASTER[Pace.ACCELERATED], Act.DISABLE) == 2
+    assert day_of(FASTER[Pace.CHARGED_BACK], Act.DISABLE) == 1
+
+
+def test_3_9_every_schedule_keeps_within_the_published_bounds():
+    assert {key[0] for key in SCHEDULES} == set(Agreement)
+    for schedule in [*SCHEDULES.values(), *FASTER.values()]:
+        disabled, deleted = day_of(schedule, Act.DISABLE), day_of(schedule, Act.DELETE)
+        assert is_in_order(schedule)
+        assert 1 <= disabled <= 30
+        assert deleted <= 180
+        assert 30 <= deleted - disabled <= 90
+        before = next(one for one, other in pairwise(schedule) if other.act == Act.DISABLE)
+        assert before.act == Act.LAST_DEMAND
+
+
+def test_collection_costs_are_those_of_the_scale():
+    euros = [100, 266.67, 2_500, 5_000, 10_000, 200_000, 2_000_000]
+    costs = [collection_costs(Money(round(each * 100), "EUR")).minor for each in euros]
+    assert costs == [4_000, 4_000, 37_500, 62_500, 87_500, 277_500, 677_500]
+    assert collection_costs(Money(10_000, "USD")) is None
+
+
+# --- Transfer -----------------------------------------------------------------------------------
+
+
+def test_3_9_who_transfers_is_reminded_disabled_and_deleted_on_the_days_of_the_table(profile, invoice):
+    subscription = SubscriptionFactory(profile=profile)
+    seen = {}
+
+    def look():
+        subscription.refresh_from_db()
+        seen.setdefault(subscription.status, timezone.localdate())
+
+    live_through(date(2026, 11, 20), 145, until=look)
+    case = CollectionCase.objects.get()
+    begun = {step.act: timezone.localdate(step.begun_at) for step in case.steps.all() if step.act != "retention"}
+    assert {act: (day - DUE).days for act, day in begun.items()} == {
+        "announce": -7,
+        "remind": 1,
+        "remind2": 7,
+        "demand": 14,
+        "last": 27,
+        "disable": 30,
+        "delete": 120,
+    }
+    assert {status: (day - DUE).days for status, day in seen.items() if status != "active"} == {
+        "past_due": 1,
+        "disabled": 30,
+        "deleted": 120,
+    }
+    assert mails(invoice).count() == 10
+    assert case.next_at is None
+
+
+def test_3_9_a_step_taken_twice_has_one_effect(invoice):
+    live_through(date(2026, 12, 6), 1)
+    case = CollectionCase.objects.get()
+    before = mails(invoice).count()
+    CollectionCase.objects.update(next_at=timezone.now() - timedelta(days=400), last_day=-7, day_zero=DUE)
+    CollectionStep.objects.filter(case=case).exclude(day=1).update(day=1)
+    take_collection_step(case.pk)
+    assert mails(invoice).count() == before
+
+
+@pytest.mark.parametrize("language", ["nl", "en"])
+def test_3_9_the_formal_demand_tells_a_dutch_company_of_the_law(profile, invoice, language):
+    role = profile.roles.get()
+    role.user.language = language
+    role.user.save()
+    live_through(date(2026, 11, 20), 40)
+    words = mails(invoice).filter(context__tone="danger").first().context
+    assert ("ingebrekestelling" in " ".join(words["notes"]).lower()) == (language == "nl")
+    assert words["subject"].startswith("Aanmaning" if language == "nl" else "Formal demand")
+
+
+def test_3_9_a_consumer_gets_fourteen_days_before_costs(profile):
+    profile.account.vat_id = profile.account.registration_number = ""
+    profile.account.save()
+    invoice = InvoiceFactory(profile=profile, issue_date=date(2026, 11, 5), customer_vat_id="")
+    live_through(date(2026, 11, 20), 35)
+    notes = " ".join(mails(invoice).filter(context__tone="danger").first().context["notes"])
+    assert "14 days" in notes
+    assert "€ 40.00" in notes or "€40.00" in notes
+
+
+def test_P20_the_money_brings_back_what_was_disabled_at_that_moment(profile, invoice):
+    subscription = SubscriptionFactory(profile=profile)
+    live_through(date(2026, 11, 20), 50)
+    subscription.refresh_from_db()
+    assert subscription.status == "disabled"
+    payer = ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user
+    card = PaymentMethodFactory(account=profile.account)
+    with time_machine.travel(datetime(2027, 1, 10, 12, tzinfo=AMSTERDAM)):
+        pay_invoices([invoice], method=card, by=payer, request_key="0123456789")
+    subscription.refresh_from_db()
+    case = CollectionCase.objects.get()
+    assert (subscription.status, case.status, case.next_at) == ("active", "closed", None)
+
+
+def test_P20_another_invoice_past_due_keeps_it_so(profile, invoice):
+    InvoiceFactory(profile=profile, issue_date=date(2026, 11, 25))
+    subscription = SubscriptionFactory(profile=profile)
+    live_through(date(2026, 11, 20), 50)
+    settle_invoice(invoice, invoice.amount_due, reference="test", on=DUE)
+    live_through(date(2027, 1, 10), 1)
+    subscription.refresh_from_db()
+    assert subscription.status == "past_due"
+
+
+def test_3_9_nothing_is_sent_after_payment_also_what_waits_in_the_outbox(invoice):
+    live_through(date(2026, 12, 6), 1)
+    message = mails(invoice).last()
+    assert verdict_on_step(message) == "send"
+    settle_invoice(invoice, invoice.amount_due, reference="test", on=DUE)
+    assert verdict_on_step(message) == "withdraw"
+    before = mails(invoice).count()
+    live_through(date(2026, 12, 7), 60)
+    assert mails(invoice).count() == before
+
+
+def test_3_9_days_in_dispute_do_not_count(profile, invoice):
+    live_through(date(2026, 11, 20), 20)
+    invoice.refresh_from_db()
+    type(invoice).objects.filter(pk=invoice.pk).update(status="locked")
+    live_through(date(2026, 12, 11), 30)
+    before = mails(invoice).count()
+    assert CollectionCase.objects.get().standing == Standing.PAST_DUE
+    type(invoice).objects.filter(pk=invoice.pk).update(status="due")
+    live_through(date(2027, 1, 10), 2)
+    assert mails(invoice).count() == before + 1
+    assert "last" not in {act for _day, act in steps(invoice)}
+
+
+def test_3_9_a_standstill_disables_nobody_without_the_warnings(profile, invoice):
+    subscription = SubscriptionFactory(profile=profile)
+    live_through(date(2026, 11, 20), 17)
+    live_through(date(2027, 2, 20), 3)
+    subscription.refresh_from_db()
+    assert subscription.status == "past_due"
+    assert [act for _day, act in steps(invoice)][-1] == "remind2"
+
+
+def test_3_9_an_invoice_that_is_long_past_due_begins_with_the_first_reminder(profile, invoice):
+    live_through(date(2027, 3, 1), 2)
+    assert [act for _day, act in steps(invoice)] == ["remind"]
+
+
+# --- Promises -----------------------------------------------------------------------------------
+
+
+def test_3_9_a_promise_pauses_until_its_day_and_then_it_goes_on(profile, invoice):
+    payer = profile.roles.get().user
+    live_through(date(2026, 11, 20), 17)
+    with time_machine.travel(datetime(2026, 12, 7, 12, tzinfo=AMSTERDAM)):
+        promise_to_pay(invoice, until=date(2026, 12, 20), by=payer, at=timezone.now())
+    live_through(date(2026, 12, 8), 13)
+    assert [act for _day, act in steps(invoice)][-1] == "remind"
+    live_through(date(2026, 12, 21), 2)
+    assert [act for _day, act in steps(invoice)][-1] == "remind2"
+
+
+@pytest.mark.parametrize(("until", "code"), [(date(2026, 12, 6), "too_late"), (date(2027, 1, 30), "too_late")])
+def test_3_9_a_promise_is_for_the_next_two_weeks(profile, invoice, until, code):
+    with time_machine.travel(datetime(2026, 12, 7, 12, tzinfo=AMSTERDAM)), pytest.raises(Refused) as refusal:
+        promise_to_pay(invoice, until=until, by=profile.roles.get().user, at=timezone.now())
+    assert refusal.value.code == code
+
+
+def test_3_9_one_promise_per_case(profile, invoice):
+    payer = profile.roles.get().user
+    with time_machine.travel(datetime(2026, 12, 7, 12, tzinfo=AMSTERDAM)):
+        promise_to_pay(invoice, until=date(2026, 12, 10), by=payer, at=timezone.now())
+        with pytest.raises(Refused) as refusal:
+            promise_to_pay(invoice, until=date(2026, 12, 11), by=payer, at=timezone.now())
+    assert refusal.value.code == "promised_before"
+
+
+# --- Autopay ------------------------------------------------------------------------------------
+
+
+def test_3_9_the_default_method_is_charged_on_the_due_date(profile, invoice):
+    card = PaymentMethodFactory(account=profile.account, default_for=[profile])
+    live_through(date(2026, 11, 20), 15)
+    assert next_charge(invoice, on=date(2026, 12, 4)) == (DUE, card)
+    assert not Payment.objects.exists()
+    live_through(DUE, 2)
+    payment = Payment.objects.get()
+    invoice.refresh_from_db()
+    assert (invoice.status, payment.method, payment.initiated_by) == ("paid", card, "automatic")
+    assert timezone.localdate(payment.created_at) == DUE
+    assert [message.context["tone"] for message in mails(invoice)] == ["info"]
+
+
+def test_3_9_then_the_backup(profile, invoice):
+    first = PaymentMethodFactory(account=profile.account, specimen="no_funds", default_for=[profile])
+    backup = PaymentMethodFactory(account=profile.account)
+    ProfileMethods.objects.filter(profile=profile).update(backup=backup)
+    live_through(DUE, 1)
+    assert list(Payment.objects.order_by("pk").values_list("method", "status")) == [
+        (first.pk, "failed"),
+        (backup.pk, "succeeded"),
+    ]
+
+
+def test_3_9_a_soft_decline_is_tried_again_on_the_days_of_the_table(profile, invoice):
+    PaymentMethodFactory(account=profile.account, specimen="no_funds", default_for=[profile])
+    subscription = SubscriptionFactory(profile=profile)
+    live_through(date(2026, 11, 20), 60)
+    days = [(timezone.localdate(payment.created_at) - DUE).days for payment in Payment.objects.order_by("pk")]
+    assert days == [0, 3, 7, 14, 21]
+    assert Message.objects.filter(template="payment_declined").count() == 5
+    assert all(message.secret_context["pay_link"] for message in Message.objects.filter(template="payment_declined"))
+    subscription.refresh_from_db()
+    assert subscription.status == "disabled"
+
+
+def test_3_9_a_hard_decline_is_never_tried_again_and_goes_faster(profile, invoice):
+    PaymentMethodFactory(account=profile.account, specimen="blocked", default_for=[profile])
+    subscription = SubscriptionFactory(profile=profile)
+    live_through(date(2026, 11, 20), 60)
+    assert Payment.objects.count() == 1
+    case = CollectionCase.objects.get()
+    disabled = case.steps.get(act="disable")
+    assert case.pace == Pace.ACCELERATED
+    assert (timezone.localdate(disabled.begun_at) - DUE).days == 2
+    subscription.refresh_from_db()
+    assert subscription.status == "disabled"
+
+
+def test_3_9_a_bank_that_wants_a_confirmation_is_not_asked_again_without_its_holder(profile, invoice):
+    PaymentMethodFactory(account=profile.account, specimen="checked", default_for=[profile])
+    live_through(date(2026, 11, 20), 26)
+    payment = Payment.objects.get()
+    assert payment.decline_reason == "authentication_required"
+    assert CollectionCase.objects.get().pace == Pace.NORMAL
+    mail = Message.objects.get(template="payment_declined")
+    assert mail.secret_context["pay_link"]
+
+
+def test_3_9_nothing_is_charged_where_the_switch_is_off(profile, invoice):
+    PaymentMethodFactory(account=profile.account, default_for=[profile])
+    ProfileMethods.objects.update(charges_automatically=False)
+    live_through(date(2026, 11, 20), 30)
+    assert not Payment.objects.exists()
+    assert [act for _day, act in steps(invoice)][:2] == ["announce", "remind"]
+    assert next_charge(invoice, on=DUE) is None
+
+
+def test_I16_a_crash_after_the_charge_charges_once(profile, invoice, monkeypatch):
+    PaymentMethodFactory(account=profile.account, specimen="no_funds", default_for=[profile])
+
+    def dies(*_args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("payments.services.collecting._charged", dies)
+        with pytest.raises(KeyboardInterrupt):
+            live_through(DUE, 1)
+    assert Payment.objects.count() == 1
+    live_through(DUE, 1)
+    assert Payment.objects.count() == 1
+    assert CollectionStep.objects.get(act="charge").outcome == "failed"
+
+
+# --- A year -------------------------------------------------------------------------------------
+
+
+def test_Q_a_year_of_collecting_says_each_thing_once_and_nothing_after_the_money(pytestconfig, profile):
+    """Hour by hour with --long, every eight hours otherwise; an invoice a month, one in three is never paid."""
+    issued = [
+        InvoiceFactory(profile=profile, issue_date=date(2026, 11, 5) + timedelta(days=30 * month)) for month in range(9)
+    ]
+    paid_on = {
+        invoice.pk: (invoice.due_date or DUE) + timedelta(days=n * 4) for n, invoice in enumerate(issued) if n % 3
+    }
+    step = 1 if pytestconfig.getoption("--long") else 24
+    paid_at = {}
+    with time_machine.travel(datetime(2026, 11, 20, tzinfo=AMSTERDAM), tick=False) as clock:
+        for moment in hours(date(2026, 11, 20), 365, step):
+            clock.move_to(moment)
+            for invoice in issued:
+                if paid_on.get(invoice.pk) == moment.date() and invoice.pk not in paid_at:
+                    settle_invoice(invoice, invoice.amount_due, reference="test", on=moment.date())
+                    paid_at[invoice.pk] = moment
+            collect(moment)
+    assert len(paid_at) == 6
+    for invoice in issued:
+        sent = list(mails(invoice))
+        assert len({message.context["subject"] + str(message.created_at.date()) for message in sent}) == len(sent)
+        due = invoice.due_date
+        for step_row in CollectionStep.objects.filter(case__invoice=invoice):
+            assert timezone.localdate(step_row.begun_at) == due + timedelta(days=step_row.day)
+        if invoice.pk in paid_at:
+            assert all(message.created_at <= paid_at[invoice.pk] for message in sent)
+        elif due < date(2027, 7, 1):
+            assert len(sent) == 10
