@@ -31,6 +31,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.services import limits
+from accounts.sign_in import in_our_words
 from core.errors import Refused
 from core.policy import RoleBook, before_every_page, is_privileged
 from core.step_up import BY_CARD, ask_for_confirmation
@@ -110,6 +111,10 @@ def _sign_out(request: HttpRequest) -> HttpResponse:
 class _Counted:
     """Counts a code before it is looked at, and takes each one once."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        in_our_words(self, code=_("Code"))
+
     def clean_code(self: Any) -> str:
         try:
             counted = limits.count(limits.FACTOR_PER_PERSON, self.user.pk)
@@ -131,10 +136,6 @@ class ReauthenticateForm(_Counted, BaseReauthenticateForm):
 
 class ActivateTOTPForm(_Counted, BaseActivateTOTPForm):
     """The first code of an authenticator app."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["code"].label = _("Code")
 
 
 class AddPasskeyForm(AddWebAuthnForm):

@@ -6,12 +6,15 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import ChangePasswordForm as BaseChangePasswordForm
+from allauth.account.forms import LoginForm as BaseLoginForm
 from allauth.account.forms import ResetPasswordForm as BaseResetPasswordForm
+from allauth.account.forms import ResetPasswordKeyForm
 from django.conf import settings
 from django.core import signing
 from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 from accounts.models import LinkKind
 from accounts.services import limits
@@ -67,11 +70,36 @@ def network_of(request: HttpRequest) -> str:
     return str(address)
 
 
+def in_our_words(form: Any, **labels: str) -> None:
+    """Our labels on a form of allauth's, and no grey copy of each within its field."""
+    for name, label in labels.items():
+        form.fields[name].label = label
+    for field in form.fields.values():
+        field.widget.attrs.pop("placeholder", None)
+
+
+class LoginForm(BaseLoginForm):
+    """E-mail and password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        in_our_words(self, login=_("E-mail"), password=_("Password"))
+
+
+class NewPasswordForm(ResetPasswordKeyForm):
+    """The password that takes the place of a lost one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        in_our_words(self, password1=_("New password"), password2=_("New password, again"))
+
+
 class ResetPasswordForm(BaseResetPasswordForm):
     """Asks for the address alone; counts, writes the request down, and looks nobody up (T14)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        in_our_words(self, email=_("E-mail"))
         # The outbox has no room for more, and no address of ours is longer (RFC 5321).
         self.fields["email"].validators.append(MaxLengthValidator(254))
 
@@ -89,6 +117,16 @@ class ResetPasswordForm(BaseResetPasswordForm):
 
 class ChangePasswordForm(BaseChangePasswordForm):
     """Asks for the old password, and counts the guesses: a session that somebody left open is no way in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        in_our_words(
+            self,
+            oldpassword=_("Password until now"),
+            password1=_("New password"),
+            password2=_("New password, again"),
+        )
+        self.fields["oldpassword"].help_text = ""  # where it is forgotten, the page says
 
     def clean_oldpassword(self) -> str:
         counted = limits.count(limits.SIGN_IN_PER_PERSON, f"change {self.user.pk}")

@@ -167,6 +167,8 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_FORMS = {
+    "login": "accounts.sign_in.LoginForm",
+    "reset_password_from_key": "accounts.sign_in.NewPasswordForm",
     "reset_password": "accounts.sign_in.ResetPasswordForm",
     "change_password": "accounts.sign_in.ChangePasswordForm",
 }

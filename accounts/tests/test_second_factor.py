@@ -20,6 +20,7 @@ from accounts.tests.factories import (
     OrganisationRoleFactory,
     UserFactory,
 )
+from accounts.tests.passkeys import add_passkey
 from core.errors import Refused
 from core.models import Message, Session
 from core.policy import Role
@@ -188,7 +189,7 @@ def test_the_last_factor_of_somebody_who_needs_one_stays(client, owner, secret):
 
 
 def test_the_last_passkey_stays_too(client, owner):
-    passkey = Authenticator.objects.create(user=owner, type="webauthn", data={"name": "Laptop"})
+    passkey = add_passkey(owner)
     client.force_login(owner)
 
     response = client.post(reverse("mfa_remove_webauthn", args=[passkey.pk]))

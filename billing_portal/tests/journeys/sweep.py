@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.urls import reverse
@@ -24,6 +23,7 @@ from accounts.tests.factories import (
     PlannedChangeFactory,
     UserFactory,
 )
+from accounts.tests.passkeys import add_passkey
 from core.codes import new_code
 from core.periods import Month
 from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
@@ -159,9 +159,11 @@ def _security_pages(pages: Pages, owner: User) -> None:
         pages.add("nobody", name)
     TOTP.activate(owner, generate_totp_secret())
     RecoveryCodes.activate(owner)
-    Authenticator.objects.create(user=owner, type="webauthn", data={"name": "Laptop"})
-    for name in ("mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes"):
+    passkey = add_passkey(owner)
+    factors = ("mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_add_webauthn")
+    for name in (*factors, "mfa_reauthenticate", "account_reauthenticate", "account_change_password", "account_logout"):
         pages.add("owner", name)
+    pages.add("owner", "mfa_remove_webauthn", passkey.pk)
     for kind in recovery:
         pages.add("owner", "recovery_new", kind)
         pages.add("owner", "recovery_removal", kind)
