@@ -49,6 +49,7 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.METHOD_EDIT: _("Edit or replace a payment method"),
     Action.METHOD_DELETE: _("Remove a payment method"),
     Action.METHOD_REQUEST_TRANSFER: _("Ask to pay by bank transfer"),
+    Action.CREDIT_VIEW: _("See credits"),
     Action.SUBSCRIPTION_VIEW: _("See subscriptions"),
     Action.SUBSCRIPTION_CREATE: _("Buy a subscription"),
     Action.SUBSCRIPTION_MOVE: _("Move a subscription to another section of the invoice"),

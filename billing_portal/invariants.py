@@ -60,7 +60,11 @@ INVARIANTS = (
         FROM invoices_invoice i LEFT JOIN ledger l ON l.invoice_id = i.id
         WHERE i.status <> 'draft' AND i.status <> 'void'
           AND coalesce(l.owed, 0) <> CASE i.kind
-              WHEN 'invoice' THEN i.total_minor - i.settled_minor ELSE i.settled_minor - i.total_minor END
+              WHEN 'invoice' THEN i.total_minor - i.prepaid_minor - i.settled_minor
+              ELSE i.settled_minor + i.prepaid_minor - i.total_minor END
+        UNION ALL
+        SELECT 'posting ' || id || ': ' || debit || ' and ' || credit || ', ' || amount_minor
+        FROM invoices_posting WHERE debit = credit OR amount_minor <= 0
         """,
     ),
     Invariant(
@@ -83,7 +87,8 @@ INVARIANTS = (
             SELECT sum(l.net_minor) AS net FROM invoices_invoiceline l
             WHERE l.invoice_id = i.id AND l.vat_category = g.category AND l.vat_rate = g.rate) lines ON true
         WHERE i.status <> 'draft'
-          AND (g.vat_minor <> round(g.base_minor * g.rate / 100) OR abs(coalesce(lines.net, 0)) <> abs(g.base_minor))
+          AND (g.vat_minor <> round(g.base_minor * g.rate / 100)
+               OR abs(coalesce(lines.net, 0)) <> abs(g.base_minor) + g.credit_minor)
         UNION ALL
         SELECT coalesce(i.number, i.code) || ': VAT of the groups ' || coalesce(sum(g.vat_minor), 0)
         FROM invoices_invoice i LEFT JOIN invoices_vatgroup g ON g.invoice_id = i.id
@@ -92,11 +97,18 @@ INVARIANTS = (
     ),
     Invariant(
         "I4",
-        "Net and VAT make the total; no amount is below zero",
+        "Net less credit, and VAT on it, make the total; no amount is below zero",
         """
         SELECT coalesce(number, code) FROM invoices_invoice
-        WHERE total_minor <> net_minor + vat_minor OR least(net_minor, vat_minor, total_minor, prepaid_minor) < 0
+        WHERE total_minor <> net_minor - credit_minor + vat_minor
+           OR least(net_minor, vat_minor, total_minor, credit_minor, prepaid_minor, net_minor - credit_minor) < 0
            OR settled_minor < 0 OR settled_minor > total_minor - prepaid_minor
+        UNION ALL
+        SELECT coalesce(i.number, i.code) || ': credit of the groups ' || coalesce(sum(g.credit_minor), 0)
+        FROM invoices_invoice i LEFT JOIN invoices_vatgroup g ON g.invoice_id = i.id
+        WHERE i.status <> 'draft'
+        GROUP BY i.id HAVING coalesce(sum(g.credit_minor), 0) <> i.credit_minor
+           OR coalesce(sum(g.base_minor), 0) <> i.net_minor - i.credit_minor
         """,
     ),
     Invariant(
@@ -225,6 +237,42 @@ INVARIANTS = (
         UNION ALL
         SELECT 'payment ' || code || ': no receipt' FROM payments_payment
         WHERE status = 'succeeded' AND receipt_number IS NULL
+        """,
+    ),
+    Invariant(
+        "I18",
+        "A credit is what its moves leave of it, within its days, on its own profile, and all are in the ledger",
+        """
+        SELECT 'credit ' || l.code || ': ' || l.balance_minor || ' left, its moves ' || coalesce(sum(t.amount_minor), 0)
+        FROM invoices_creditlot l LEFT JOIN invoices_credittransaction t ON t.lot_id = l.id
+        GROUP BY l.id
+        HAVING coalesce(sum(t.amount_minor), 0) <> l.balance_minor OR l.balance_minor NOT BETWEEN 0 AND l.original_minor
+        UNION ALL
+        SELECT 'credit ' || l.code || ': used on ' || t.happened_on || ', usable from ' || l.starts_on
+            || coalesce(' until ' || l.expires_on, '')
+        FROM invoices_credittransaction t JOIN invoices_creditlot l ON l.id = t.lot_id
+        WHERE t.kind = 'used' AND (t.happened_on < l.starts_on OR t.happened_on > l.expires_on)
+        UNION ALL
+        SELECT 'credit ' || l.code || ': used on ' || i.number || ' of another profile'
+        FROM invoices_credittransaction t JOIN invoices_creditlot l ON l.id = t.lot_id
+        JOIN invoices_invoice i ON i.id = t.invoice_id
+        WHERE i.account_id <> l.account_id OR i.currency <> l.currency
+           OR (t.kind = 'used' AND i.profile_id <> t.profile_id)
+        UNION ALL
+        SELECT 'profile ' || t.profile_id || ': its credits hold ' || coalesce(max(l.left_minor), 0)
+            || ', its moves ' || sum(t.amount_minor)
+        FROM invoices_credittransaction t
+        LEFT JOIN (SELECT profile_id, sum(balance_minor) AS left_minor FROM invoices_creditlot GROUP BY profile_id) l
+            ON l.profile_id = t.profile_id
+        GROUP BY t.profile_id HAVING sum(t.amount_minor) <> coalesce(max(l.left_minor), 0)
+        UNION ALL
+        SELECT currency || ': credits hold ' || coalesce(sum(held), 0) || ', the ledger ' || coalesce(sum(posted), 0)
+        FROM (
+            SELECT currency, balance_minor AS held, 0 AS posted FROM invoices_creditlot
+            UNION ALL
+            SELECT currency, 0, CASE 'credits' WHEN credit THEN amount_minor ELSE -amount_minor END
+            FROM invoices_posting WHERE 'credits' IN (debit, credit)) both_sides
+        GROUP BY currency HAVING sum(held) <> sum(posted)
         """,
     ),
     Invariant(

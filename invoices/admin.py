@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from accounts.admin import ReadOnly
+from invoices.credit_admin import CreditLotAdmin  # noqa: F401 a page of its own
 from invoices.exchange_admin import ExchangeRateAdmin  # noqa: F401 a page of its own
 from invoices.models import ChargeImport, Invoice, NumberSeries
 from invoices.run_admin import BillingRunAdmin  # noqa: F401 pages of their own

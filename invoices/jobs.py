@@ -1,7 +1,7 @@
 """Work on invoices in the background: billing them, their documents, and the mails that carry them."""
 
 from collections.abc import Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 from django.utils import timezone
 
@@ -11,10 +11,12 @@ from core.models import Message
 from invoices import deliveries
 from invoices.documents import archive
 from invoices.documents.source import FACTS
-from invoices.models import Delivery, Dispatch, Document, RunRange
+from invoices.models import CreditLot, Delivery, Dispatch, Document, RunRange
+from invoices.services.credits import EXPIRY_NOTICES, expire_credit, tell_of_expiring_credit, today_of
 from invoices.services.run import bill_range
 from invoices.services.schedule import conclude_run, start_due_runs
 from invoices.states import DispatchStatus, DocumentStatus
+from profiles.people import keepers_of
 
 # With pauses that grow to an hour, that is a day.
 TRIES_OF_A_DAY = 27
@@ -76,6 +78,34 @@ def report_bounces(slot: datetime) -> None:
     """Tell owners which invoices reached nobody's mailbox."""
     for delivery in deliveries.unreported_bounces().select_related("invoice__profile__account", "message"):
         deliveries.report_bounce(delivery)
+
+
+@clock("daily", at=time(1))
+def expire_credits(slot: datetime) -> None:
+    """End the credits whose last day is over where their profile is."""
+    for lot in CreditLot.objects.to_expire(timezone.localdate(slot) + timedelta(days=1)).select_related("profile"):
+        expire_credit(lot, on=today_of(lot.profile))
+
+
+@clock("daily", at=time(6))
+def tell_of_expiring_credits(slot: datetime) -> None:
+    """Mail 30 and 7 days before a credit expires, once each (§3.9)."""
+    on = timezone.localdate(slot)
+    soon = CreditLot.objects.unexpired(on).filter(expires_on__lte=on + timedelta(days=max(EXPIRY_NOTICES)))
+    for lot in soon.select_related("profile__account").order_by("pk"):
+        tell_of_expiring_credit(lot, on=on)
+
+
+@recheck(MailClass.CREDIT_EXPIRING)
+def credit_still_counts(message: Message) -> Verdict:
+    """Nobody is told of a credit that is used up, or that they may no longer see (I23)."""
+    code = message.reference.removeprefix("credit:")
+    lot = CreditLot.objects.filter(code=code).select_related("profile").first()
+    if lot is None or not lot.balance_minor or lot.is_expired(timezone.localdate()):
+        return Verdict.WITHDRAW
+    address = message.recipient.lower()
+    keeping = keepers_of(lot.profile, on=timezone.localdate())
+    return Verdict.SEND if address in {person.billing_email.lower() for person in keeping} else Verdict.WITHDRAW
 
 
 @recheck(MailClass.INVOICE_ISSUED)

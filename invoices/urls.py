@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from invoices import downloads, views
+from invoices import downloads, views, views_credits
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/<code:code>/invoices/", views.invoices, name="invoices"),
@@ -11,6 +11,12 @@ urlpatterns: list[URLPattern] = [
     path("invoices/<code:code>/pdf/", downloads.invoice_pdf, name="invoice_pdf"),
     path("invoices/<code:code>/ubl/", downloads.invoice_ubl, name="invoice_ubl"),
     path("invoices/<code:code>/csv/", downloads.invoice_csv, name="invoice_csv"),
+    path(
+        "billing-profiles/<code:code>/credit-balance/",
+        views_credits.profile_credit_balance,
+        name="profile_credit_balance",
+    ),
+    path("billing-profiles/<code:code>/credits/", views_credits.profile_credits, name="profile_credits"),
     path("check/", downloads.document_check, name="document_check"),
     path("check/<code:code>/", downloads.document_check_result, name="document_check_result"),
     path("invoices/<code:code>/deliveries/<int:delivery_id>/resend/", views.delivery_resend, name="delivery_resend"),

@@ -12,9 +12,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from core.money import Money
 from core.periods import Month, months_between, term_start_in
-from core.templatetags.ui import day
-from invoices.models import BillingPeriod, Charge, Invoice, InvoiceLine
+from core.templatetags.ui import day, money
+from invoices.models import BillingPeriod, Charge, CreditLot, Invoice, InvoiceLine
 from payments.models import PaymentMethod, ProfileMethods
 from profiles.models import BillingProfile
 from profiles.states import ProfileStatus
@@ -42,6 +43,7 @@ def closing_conditions(profile: BillingProfile, *, on: date) -> list[Condition]:
         _has_no_subscriptions(profile),
         _owes_nothing(profile),
         _has_nothing_to_bill(profile, on),
+        _has_no_credits(profile, on),
         *_has_no_method(profile),
         _may_be_closed_now(profile),
     ]
@@ -104,6 +106,20 @@ def _has_nothing_to_bill(profile: BillingProfile, on: date) -> Condition:
         sub=_("On the next invoice, on %(day)s") % {"day": day(profile.next_billing_date(on))},
         href=reverse("invoices", args=[profile.account.code]) + f"?profile={profile.code}",
         action=_("To its invoices"),
+    )
+
+
+def _has_no_credits(profile: BillingProfile, on: date) -> Condition:
+    left = CreditLot.objects.filter(profile=profile).unexpired(on).left_minor()
+    if not left:
+        return Condition("ActiveCredits", _("No credit is left on it"))
+    return Condition(
+        "ActiveCredits",
+        _("%(amount)s of credit is left") % {"amount": money(Money(left, profile.currency))},
+        is_met=False,
+        sub=_("It would be lost. Ask the vendor to move it to another billing profile"),
+        href=reverse("support_request_new", args=[profile.account.code]) + f"?category=profile&profile={profile.code}",
+        action=_("Ask the vendor"),
     )
 
 

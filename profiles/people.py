@@ -116,6 +116,12 @@ def effective_owners(profile: BillingProfile, *, on: date | None = None) -> list
     return [here.user for here in people_on(profile, on=day) if here.role == Role.PROFILE_OWNER]
 
 
+def keepers_of(profile: BillingProfile, *, on: date) -> list[User]:
+    """Who looks after the profile: its owners and contributors, of its own or by inheritance."""
+    keeping = (Role.PROFILE_OWNER, Role.PROFILE_CONTRIBUTOR)
+    return [here.user for here in people_on(profile, on=on) if here.role in keeping and here.user.is_active]
+
+
 def role_left(held: ProfileRole, *, on: date) -> Role | None:
     """The role that still counts for the person here when that one is taken away, or None."""
     for here in people_on(held.profile, on=on):

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext, override
+
 from core.money import Money, exponent
 
 from .payload import InvoicePayload, Line, Party, Postal, Supplier, VatRow
@@ -25,6 +27,8 @@ SEPA_TRANSFER, CREDIT_TRANSFER = "58", "30"
 # ISO 6523: the Dutch chamber of commerce. Other registers stand without a scheme.
 REGISTERS = {"NL": "0106"}
 NOT_SUBJECT = "O"
+# UNCL 5189: a discount.
+DISCOUNT = "95"
 # Why no VAT is charged, in the codes of the EN 16931 list.
 EXEMPTIONS = {"AE": "VATEX-EU-AE", "K": "VATEX-EU-IC", "G": "VATEX-EU-G", "O": "VATEX-EU-O"}
 # UN/ECE recommendation 20; a unit that is none of these is one, and its name stands in the description.
@@ -82,7 +86,7 @@ def terms_of(payload: InvoicePayload) -> dict[str, Any]:
         "BT-73": payload.period_start,
         "BT-74": payload.period_end,
         "BT-106": _amount(payload.net),
-        "BT-109": _amount(payload.net),
+        "BT-109": _amount(payload.taxable),
         "BT-110": _amount(payload.vat_total),
         "BT-112": _amount(payload.total),
         "BT-115": _amount(payload.due),
@@ -94,6 +98,10 @@ def terms_of(payload: InvoicePayload) -> dict[str, Any]:
     if payload.vat_exchanged and exponent(payload.vat_exchanged.amount.currency) <= DECIMALS:
         terms["BT-6"] = payload.vat_exchanged.amount.currency
         terms["BT-111"] = _amount(payload.vat_exchanged.amount)
+    if payload.credit:
+        terms["BT-107"] = _amount(payload.credit)
+        with override(payload.language):
+            terms["BG-20"] = [_allowance(row, row.credit) for row in payload.vat if row.credit]
     if payload.prepaid:
         terms["BT-113"] = _amount(payload.prepaid)
     if payload.purchase_order:
@@ -150,6 +158,17 @@ def _vat(row: VatRow) -> dict[str, str]:
     if code := EXEMPTIONS.get(row.category):
         terms["BT-121"] = code
     return terms
+
+
+def _allowance(row: VatRow, credit: Money) -> dict[str, str]:
+    """A rate's share of the credit."""
+    terms = {
+        "amount": _amount(credit),
+        "reason": gettext("Credit applied"),
+        "reason_code": DISCOUNT,
+        "vat_category_code": row.category,
+    }
+    return terms if row.category == NOT_SUBJECT else terms | {"vat_rate": _plain(row.rate)}
 
 
 def _lines(payload: InvoicePayload) -> Iterator[dict[str, Any]]:

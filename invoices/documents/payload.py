@@ -96,6 +96,8 @@ class VatRow:
     base: Money
     amount: Money
     wording: str = ""
+    # This rate's share of the credit, by which the base is less than its lines come to (BG-20).
+    credit: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ class Check:
 class InvoicePayload:
     """All that one invoice or credit note prints, in `language` ("en" or "nl").
 
-    `due` is what is owed at issue: `total` less `prepaid`. `credited_number` names the original of a
+    `net` is the sum of the lines, `credit` what the vendor gives off it before VAT; the total is net less credit plus
+    VAT. `due` is what is owed at issue: `total` less `prepaid`. `credited_number` names the original of a
     credit note (L3); a month that comes out below zero is a credit note without one.
     """
 
@@ -154,6 +157,9 @@ class InvoicePayload:
     payment_term_days: int | None = None
     purchase_order: str = ""
     credited_number: str = ""
+    # Of a corrected invoice: the one that it takes the place of.
+    corrected_number: str = ""
+    credit: Money | None = None
     ship_to: Party | None = None
     transfer: TransferInstructions | None = None
     check: Check | None = None
@@ -162,3 +168,8 @@ class InvoicePayload:
     @property
     def currency(self) -> str:
         return self.total.currency
+
+    @property
+    def taxable(self) -> Money:
+        """What VAT is computed on: the net less the credit (BT-109)."""
+        return self.net - self.credit if self.credit else self.net

@@ -184,14 +184,17 @@ def _totals(payload: InvoicePayload) -> Iterator[dict[str, str]]:
         charges = [amount for amount in lines if amount.minor >= 0]
         yield row(gettext("Charges"), Money.total(charges, payload.currency))
         yield row(gettext("Credits"), Money.total(credits_given, payload.currency))
-    yield row(gettext("Subtotal excl. VAT"), payload.net)
+    if payload.credit:
+        yield row(gettext("Charges less credits") if credits_given else gettext("Charges"), payload.net)
+        yield row(gettext("Credit applied"), -payload.credit)
+    yield row(gettext("Subtotal excl. VAT"), payload.taxable)
     if payload.vat_total or any(group.rate for group in payload.vat):
         yield row(gettext("VAT"), payload.vat_total)
     if payload.vat_exchanged:
         yield row(_exchanged(payload.vat_exchanged, payload.currency), payload.vat_exchanged.amount)
     yield row(gettext("Total incl. VAT"), payload.total, "total")
     if payload.prepaid:
-        yield row(gettext("Already paid"), -payload.prepaid)
+        yield row(gettext("Paid in advance"), -payload.prepaid)
     if payload.kind == "invoice":
         yield row(gettext("Amount due"), payload.due, "due")
 

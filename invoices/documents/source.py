@@ -70,10 +70,12 @@ def payload_of(invoice: Invoice) -> InvoicePayload:
                     Money(group.base_minor, invoice.currency),
                     Money(group.vat_minor, invoice.currency),
                     group.wording,
+                    Money(group.credit_minor, invoice.currency),
                 )
                 for group in groups
             ),
             net=invoice.net,
+            credit=invoice.credit,
             vat_total=invoice.vat,
             total=invoice.total,
             prepaid=Money(invoice.prepaid_minor, invoice.currency),

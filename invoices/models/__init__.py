@@ -1,6 +1,7 @@
 """Invoices and all that makes one: charges, periods, numbers, lines, VAT, the ledger, documents, deliveries."""
 
 from invoices.models.charges import Charge, ChargeImport
+from invoices.models.credits import CreditLot, CreditMove, CreditSource, CreditTransaction
 from invoices.models.documents import Delivery, Dispatch, Document, DocumentKind
 from invoices.models.exchange import ExchangeRate
 from invoices.models.holds import BillingHold
@@ -14,6 +15,10 @@ __all__ = [
     "BillingRun",
     "Charge",
     "ChargeImport",
+    "CreditLot",
+    "CreditMove",
+    "CreditSource",
+    "CreditTransaction",
     "Delivery",
     "Dispatch",
     "Document",

@@ -113,6 +113,8 @@ class Invoice(models.Model):
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=8, choices=states.InvoiceStatus, default=states.InvoiceStatus.DRAFT)
     net_minor = models.BigIntegerField(default=0)
+    # Given by the vendor before VAT (BT-107): what is taxed is the net less this.
+    credit_minor = models.BigIntegerField(default=0, db_default=0)
     vat_minor = models.BigIntegerField(default=0)
     total_minor = models.BigIntegerField(default=0)
     # Paid out of prepaid credit when it was issued (BT-113).
@@ -174,7 +176,11 @@ class Invoice(models.Model):
                 condition=Q(net_minor__gte=0, vat_minor__gte=0, total_minor__gte=0, prepaid_minor__gte=0),
             ),
             models.CheckConstraint(
-                name="invoice_total_is_net_plus_vat", condition=Q(total_minor=F("net_minor") + F("vat_minor"))
+                name="invoice_total_is_net_less_credit_plus_vat",
+                condition=Q(total_minor=F("net_minor") - F("credit_minor") + F("vat_minor")),
+            ),
+            models.CheckConstraint(
+                name="invoice_credit_within_net", condition=Q(credit_minor__gte=0, credit_minor__lte=F("net_minor"))
             ),
             models.CheckConstraint(
                 name="invoice_settled_within_total",
@@ -232,6 +238,18 @@ class Invoice(models.Model):
     @property
     def net(self) -> Money:
         return Money(self.net_minor, self.currency)
+
+    @property
+    def credit(self) -> Money:
+        return Money(self.credit_minor, self.currency)
+
+    @property
+    def taxable(self) -> Money:
+        return Money(self.net_minor - self.credit_minor, self.currency)
+
+    @property
+    def prepaid(self) -> Money:
+        return Money(self.prepaid_minor, self.currency)
 
     @property
     def vat(self) -> Money:
@@ -336,7 +354,9 @@ class VatGroup(models.Model):
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="vat_groups", db_index=False)
     category = models.CharField(max_length=2)
     rate = models.DecimalField(max_digits=5, decimal_places=2)
+    # What is taxed: the group's lines less its share of the credit.
     base_minor = models.BigIntegerField()
+    credit_minor = models.BigIntegerField(default=0, db_default=0)
     vat_minor = models.BigIntegerField()
     # What the law wants said where no VAT is charged, in the language of the invoice.
     wording = models.CharField(max_length=200, blank=True)

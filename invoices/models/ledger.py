@@ -20,6 +20,11 @@ class LedgerAccount(models.TextChoices):
     VAT = "vat", _("VAT payable")
     GATEWAY = "gateway", _("Payments in transit")
     BANK = "bank", _("Bank")
+    # What customers may still use of their credits, and what the credits that were given cost.
+    CREDITS = "credits", _("Credits of customers")
+    PROMOTION = "promotion", _("Credits given")
+    # A credit note on its way to the invoice that it settles.
+    OFFSET = "offset", _("Set off")
 
 
 class Posting(models.Model):
@@ -45,6 +50,9 @@ class Posting(models.Model):
         constraints = [
             # The same cause posts the same move once. Led by the invoice, it also finds its postings.
             models.UniqueConstraint(fields=["invoice", "reference", "debit", "credit"], name="posted_once"),
+            models.UniqueConstraint(
+                fields=["reference", "debit", "credit"], condition=Q(invoice=None), name="posted_once_without_invoice"
+            ),
             models.CheckConstraint(name="posting_above_zero", condition=Q(amount_minor__gt=0)),
             models.CheckConstraint(name="posting_between_two", condition=~Q(debit=F("credit"))),
         ]

@@ -7,7 +7,8 @@ live until the transaction ends:
 - `billing_draft`: one row per profile of the chunk, with its sums once the lines are known;
 - `billing_draft_charge`: the imported charges that it takes up, so that one that comes in meanwhile waits;
 - `billing_draft_line`: its lines. `net` is in minor units and rounded; an amount given back is below zero;
-- `billing_draft_group`: its VAT, once on the sum of each rate.
+- `billing_draft_group`: its VAT, once on the sum of each rate;
+- `billing_draft_credit`: which credit pays how much of it (`invoices.services.crediting`).
 
 `core.periods`, `core.money`, `subscriptions.proration`, `invoices.tax` and `invoices.calculation` are the
 homes of the rules; the tests hold these statements against them, term by term and cent by cent.
@@ -30,6 +31,7 @@ from core.database import copy_rows
 from core.money import exponent
 from core.periods import Month
 from invoices.exchange import Exchange
+from invoices.services import crediting
 from invoices.tax import Situation, pieces
 from subscriptions.models import ChangeKind
 from subscriptions.supplies import Supply
@@ -81,7 +83,10 @@ class Draft:
     kind: str
     currency: str
     net_minor: int
+    # Promotional credit, before VAT, and what was paid in advance.
+    credit_minor: int
     vat_minor: int
+    prepaid_minor: int
     charges: int
     rounding: Decimal
 
@@ -97,13 +102,16 @@ def compute_drafts(month: Month, candidates: Sequence[Candidate], *, on: date, h
     numbers = _numbered(candidates)
     values["words"] = _words_of_changes()
     with connection.cursor() as cursor:
-        cursor.execute(_TABLES)
+        cursor.execute(_TABLES + crediting.TABLES)
         copy_rows("billing_vat", _VAT_COLUMNS, _vat_rows(numbers, date(on.year - YEARS_BACK, 1, 1), on))
         copy_rows("billing_draft", _COPIED, (_row(candidate, numbers) for candidate in candidates))
         cursor.execute(_CHARGES, values)
         cursor.execute(_LINES, values)
         cursor.execute(_GROUPS)
+        has_credits = crediting.lower_by_promotions(cursor, values)
         cursor.execute(_SUMS)
+        if has_credits:
+            crediting.pay_in_advance(cursor, values)
         cursor.execute(_PROBLEMS, {"largest": LARGEST_MINOR, "home": home})
         return [Problem(*row) for row in cursor.fetchall()]
 
@@ -238,7 +246,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft (
     kind text,
     sign int,
     net numeric,
+    credit numeric NOT NULL DEFAULT 0,  -- promotional, off the net before VAT
     vat numeric,
+    prepaid numeric NOT NULL DEFAULT 0,  -- paid in advance, off the total
     vat_exchanged numeric,
     charges int,
     rounding numeric
@@ -285,10 +295,11 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_group (
     category text,
     rate numeric,
     wording text,
-    base numeric,
+    base numeric,  -- what is taxed: less the credit
     vat numeric,
     charges int,
-    rounding numeric
+    rounding numeric,
+    credit numeric NOT NULL DEFAULT 0
 ) ON COMMIT DROP;
 TRUNCATE billing_vat, billing_draft, billing_draft_charge, billing_draft_line, billing_draft_group;
 """
@@ -484,11 +495,12 @@ SET invoice_id = nextval('invoices_invoice_id_seq'),
     kind = CASE WHEN g.net + g.vat < 0 THEN 'credit_note' ELSE 'invoice' END,
     sign = CASE WHEN g.net + g.vat < 0 THEN -1 ELSE 1 END,
     net = CASE WHEN g.net + g.vat < 0 THEN -g.net ELSE g.net END,
-    vat = CASE WHEN g.net + g.vat < 0 THEN -g.vat ELSE g.vat END,
+    credit = g.credit, vat = CASE WHEN g.net + g.vat < 0 THEN -g.vat ELSE g.vat END,
     vat_exchanged = round(abs(g.vat) / d.scale / d.exchange_rate * d.vat_scale),
     charges = g.charges, rounding = g.rounding
 FROM (
-    SELECT profile_id, sum(base) AS net, sum(vat) AS vat, sum(charges) AS charges, sum(rounding) AS rounding
+    SELECT profile_id, sum(base + credit) AS net, sum(credit) AS credit, sum(vat) AS vat,
+        sum(charges) AS charges, sum(rounding) AS rounding
     FROM billing_draft_group GROUP BY profile_id
 ) AS g
 WHERE g.profile_id = d.profile_id
@@ -526,7 +538,8 @@ ORDER BY profile_id, reason, detail
 """
 
 _DRAFTS = """
-SELECT d.profile_id, p.name, a.name, i.number, d.kind, d.currency, d.net::bigint, d.vat::bigint, d.charges, d.rounding
+SELECT d.profile_id, p.name, a.name, i.number, d.kind, d.currency, d.net::bigint, d.credit::bigint, d.vat::bigint,
+    d.prepaid::bigint, d.charges, d.rounding
 FROM billing_draft d
 JOIN profiles_billingprofile p ON p.id = d.profile_id
 JOIN accounts_billingaccount a ON a.id = p.account_id
@@ -540,4 +553,5 @@ DELETE FROM billing_draft WHERE profile_id = ANY(%(profiles)s);
 DELETE FROM billing_draft_charge WHERE profile_id = ANY(%(profiles)s);
 DELETE FROM billing_draft_line WHERE profile_id = ANY(%(profiles)s);
 DELETE FROM billing_draft_group WHERE profile_id = ANY(%(profiles)s);
+DELETE FROM billing_draft_credit WHERE profile_id = ANY(%(profiles)s);
 """

@@ -20,6 +20,7 @@ from core.errors import Refused
 from core.money import exponent
 from core.periods import Month
 from invoices.models import InvoiceKind, NumberSeries
+from invoices.services.crediting import write_credits
 
 # Credit notes are numbered apart (L3); their numbers never look like those of invoices.
 _CREDIT_NOTE_LETTER = "C"
@@ -61,11 +62,14 @@ def write_drafts(month: Month, seller: Seller, *, on: date) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(_PERIODS, values)
         cursor.execute(_INVOICES, values)
-        ids = [row[0] for row in cursor.fetchall()]
+        written = cursor.fetchall()
+        ids = [row[0] for row in written]
         if ids:
             cursor.execute(_LINES)
             cursor.execute(_VAT_GROUPS)
             cursor.execute(_CHARGES)
+            if any(credits for _id, credits in written):
+                write_credits(cursor, values)
         return ids
 
 
@@ -80,16 +84,18 @@ def issue_drafts(invoice_ids: Sequence[int], *, on: date) -> None:
         cursor.execute(_KINDS, values)
         kinds = cursor.fetchall()
         cursor.execute(_POSTINGS, values)
+        if any(row[3] for row in kinds):
+            cursor.execute(_CREDIT_POSTINGS, values)
         cursor.execute(_DOCUMENTS, values)
         cursor.execute(_DISPATCHES, values)
-        scales = {currency: 10 ** exponent(currency) for _kind, currency, _count in kinds}
+        scales = {currency: 10 ** exponent(currency) for _kind, currency, *_rest in kinds}
         cursor.execute(_DIFFERING, {**values, "scales": json.dumps(scales)})
         if differing := [row[0] for row in cursor.fetchall()]:
             raise SumsDiffer(differing)
         # The checks of foreign keys wait for the commit otherwise, when the number series is locked.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         # In one order everywhere, so that two runs never wait for each other.
-        for kind in sorted({kind for kind, _currency, _count in kinds}):
+        for kind in sorted({kind for kind, *_rest in kinds}):
             _number(cursor, {**values, "kind": kind, "count": sum(row[2] for row in kinds if row[0] == kind)})
 
 
@@ -129,12 +135,12 @@ SELECT profile_id, %(first)s FROM billing_draft ORDER BY profile_id
 _INVOICES = f"""
 INSERT INTO invoices_invoice (
     id, code, kind, account_id, profile_id, period_id, period_start, period_end, currency, status,
-    net_minor, vat_minor, total_minor, prepaid_minor, settled_minor,
+    net_minor, credit_minor, vat_minor, total_minor, prepaid_minor, settled_minor,
     seller, sold_to, bill_to, ship_to, account_name, profile_name, customer_vat_id, po_number, payment_term_days,
     language, vat_currency, vat_exchanged_minor, exchange_rate, exchange_day
 )
 SELECT d.invoice_id, d.code, d.kind, p.account_id, p.id, b.id, %(first)s, %(last)s, d.currency, 'draft',
-    d.net, d.vat, d.net + d.vat, 0, 0,
+    d.net, d.credit, d.vat, d.net - d.credit + d.vat, d.prepaid, 0,
     %(seller)s::jsonb, {_copy_of("sold_to")}, {_copy_of("bill_to")},
     CASE WHEN p.ship_to_id IS NULL THEN '{{}}' ELSE {_copy_of("ship_to")} END, a.name, p.name, d.vat_id,
     CASE WHEN p.coming_po_from <= %(on)s THEN p.coming_po_number ELSE p.po_number END, p.payment_term_days, d.language,
@@ -149,7 +155,7 @@ JOIN accounts_address bill_to ON bill_to.id = coalesce(p.bill_to_id, a.bill_to_i
 LEFT JOIN accounts_address ship_to ON ship_to.id = p.ship_to_id
 WHERE d.kind IS NOT NULL
 ORDER BY d.invoice_id
-RETURNING id
+RETURNING id, credit_minor + prepaid_minor
 """  # noqa: S608 names of columns
 
 _LINES = """
@@ -166,8 +172,8 @@ ORDER BY d.invoice_id, l.position
 """
 
 _VAT_GROUPS = """
-INSERT INTO invoices_vatgroup (invoice_id, category, rate, base_minor, vat_minor, wording)
-SELECT d.invoice_id, g.category, g.rate, g.base * d.sign, g.vat * d.sign, g.wording
+INSERT INTO invoices_vatgroup (invoice_id, category, rate, base_minor, credit_minor, vat_minor, wording)
+SELECT d.invoice_id, g.category, g.rate, g.base * d.sign, g.credit, g.vat * d.sign, g.wording
 FROM billing_draft d JOIN billing_draft_group g ON g.profile_id = d.profile_id
 ORDER BY d.invoice_id, g.category, g.rate
 """
@@ -181,7 +187,8 @@ WHERE c.id = b.charge_id
 """
 
 _KINDS = """
-SELECT kind, currency, count(*) FROM invoices_invoice WHERE id = ANY(%(ids)s) GROUP BY kind, currency
+SELECT kind, currency, count(*), sum(credit_minor + prepaid_minor) FROM invoices_invoice WHERE id = ANY(%(ids)s)
+GROUP BY kind, currency
 """
 
 # The table of `invoices.services.ledger`; a credit note is posted the other way round.
@@ -194,7 +201,26 @@ SELECT i.account_id, i.profile_id, i.id, 'invoice:' || i.code,
     CASE i.kind WHEN 'invoice' THEN part.account ELSE 'receivable' END,
     part.amount, i.currency, %(on)s
 FROM invoices_invoice i
-CROSS JOIN LATERAL (VALUES ('revenue', i.net_minor), ('vat', i.vat_minor)) AS part (account, amount)
+CROSS JOIN LATERAL (
+    VALUES ('revenue', i.net_minor - i.credit_minor), ('vat', i.vat_minor)
+) AS part (account, amount)
+WHERE i.id = ANY(%(ids)s) AND part.amount > 0
+ORDER BY i.id
+"""
+
+# What the credits pay: of the charges before VAT, and of the total.
+_CREDIT_POSTINGS = """
+INSERT INTO invoices_posting (
+    account_id, profile_id, invoice_id, reference, debit, credit, amount_minor, currency, posted_on
+)
+SELECT i.account_id, i.profile_id, i.id, 'invoice:' || i.code,
+    CASE i.kind WHEN 'invoice' THEN 'credits' ELSE part.account END,
+    CASE i.kind WHEN 'invoice' THEN part.account ELSE 'credits' END,
+    part.amount, i.currency, %(on)s
+FROM invoices_invoice i
+CROSS JOIN LATERAL (
+    VALUES ('revenue', i.credit_minor), ('receivable', i.prepaid_minor)
+) AS part (account, amount)
 WHERE i.id = ANY(%(ids)s) AND part.amount > 0
 ORDER BY i.id
 """
@@ -218,6 +244,7 @@ CROSS JOIN LATERAL (
 ) AS lines
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(base_minor), 0) AS base, coalesce(sum(vat_minor), 0) AS vat,
+        coalesce(sum(credit_minor), 0) AS credit,
         coalesce(bool_and(vat_minor = round(base_minor * rate / 100)), false) AS holds
     FROM invoices_vatgroup WHERE invoice_id = i.id
 ) AS groups
@@ -226,8 +253,10 @@ CROSS JOIN LATERAL (
     FROM invoices_posting WHERE invoice_id = i.id
 ) AS posted
 WHERE i.id = ANY(%(ids)s) AND NOT (
-    lines.net = i.net_minor AND groups.base = i.net_minor AND groups.vat = i.vat_minor AND groups.holds
-    AND posted.owed = CASE i.kind WHEN 'invoice' THEN i.total_minor ELSE -i.total_minor END
+    lines.net = i.net_minor AND groups.base = i.net_minor - i.credit_minor AND groups.credit = i.credit_minor
+    AND groups.vat = i.vat_minor AND groups.holds
+    AND posted.owed = CASE i.kind
+        WHEN 'invoice' THEN i.total_minor - i.prepaid_minor ELSE i.prepaid_minor - i.total_minor END
 )
 UNION
 SELECT i.profile_id
@@ -252,7 +281,7 @@ UPDATE invoices_invoice i
 SET number = %(prefix)s || lpad((%(first)s + place.of_draft)::text, %(digits)s, '0'),
     issue_date = %(on)s,
     due_date = CASE i.kind WHEN 'invoice' THEN %(on)s::date + i.payment_term_days ELSE %(on)s::date END,
-    status = CASE WHEN i.total_minor = 0 THEN 'paid' ELSE 'due' END
+    status = CASE WHEN i.total_minor = i.prepaid_minor THEN 'paid' ELSE 'due' END
 FROM (
     SELECT id, row_number() OVER (ORDER BY profile_id, id) - 1 AS of_draft
     FROM invoices_invoice WHERE id = ANY(%(ids)s) AND kind = %(kind)s

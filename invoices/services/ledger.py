@@ -5,6 +5,13 @@
 | invoice, net              | receivable | revenue    |
 | invoice, VAT              | receivable | vat        |
 | credit note, net and VAT  | the other way round     |
+| promotional credit used   | credits    | revenue    |
+| prepaid credit used       | credits    | receivable |
+| credit given              | promotion  | credits    |
+| credit paid in advance    | bank       | credits    |
+| credit taken back, expired| credits    | promotion  |
+| credit note set off       | receivable | offset     |
+| invoice set off           | offset     | receivable |
 | payment by the gateway    | gateway    | receivable |
 | refund, chargeback        | receivable | gateway    |
 """

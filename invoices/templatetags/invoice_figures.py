@@ -67,6 +67,12 @@ def signed_total(invoice: Invoice) -> Money:
 
 
 @register.filter
+def in_favour(amount: Money) -> Money:
+    """An amount that lowers what is owed, below zero."""
+    return -amount
+
+
+@register.filter
 def vat_label(group: VatGroup) -> str:
     """VAT 21% over €1,200.00; for a rate of zero the reason instead."""
     base = money(group.base)

@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 
 from accounts.models import BillingAccount, Seller, VatCheck
 from core.models import MessageStatus
+from core.money import Money
 from core.policy import Role
 from core.templatetags.ui import day_short
 from invoices import coming
 from invoices.deliveries import deliveries_of
-from invoices.models import Delivery, Invoice
+from invoices.models import CreditLot, CreditTransaction, Delivery, Invoice
 from invoices.tax import UNION, situation, treatment
 from profiles.models import BillingProfile
 from profiles.recipients import EXTRA
@@ -32,6 +33,27 @@ def checked_invoice(context: Context, profile: BillingProfile) -> dict[str, Any]
         "account": context["account"],
         "checked": coming.checked_by_vendor(rows, timezone.localdate()),
     }
+
+
+@register.simple_tag
+def has_credits(profile: BillingProfile) -> bool:
+    """Whether the profile ever had a credit: without one its tabs stay away (S2-25). Asked once for a page."""
+    if "_has_credits" not in profile.__dict__:
+        profile.__dict__["_has_credits"] = CreditTransaction.objects.filter(profile=profile).exists()
+    return bool(profile.__dict__["_has_credits"])
+
+
+@register.simple_tag
+def credit_left(profile: BillingProfile) -> Money:
+    """What may be used of the credits of the profile, now or later."""
+    lots = CreditLot.objects.filter(profile=profile).unexpired(timezone.localdate())
+    return Money(lots.left_minor(), profile.currency)
+
+
+@register.filter
+def balance_after(move: Any) -> Money:
+    """What all credits of the profile came to after that move."""
+    return Money(int(move.balance_after_minor), move.currency)
 
 
 @register.inclusion_tag("invoices/_document_panel.html")

@@ -103,6 +103,17 @@ def two_rates(whole: InvoicePayload) -> InvoicePayload:
     return replace(first, sections=sections, vat=(*first.vat, *second.vat), **totals)
 
 
+def lowered(whole: InvoicePayload, minor: int) -> InvoicePayload:
+    """With that much credit before VAT, all lines at one rate."""
+    credit = Money(minor, whole.currency)
+    whole = recast(whole, lines_of(whole))
+    [row] = whole.vat
+    base = row.base - credit
+    lower = replace(row, base=base, amount=base.share(row.rate / 100), credit=credit)
+    total = base + lower.amount
+    return replace(whole, vat=(lower,), credit=credit, vat_total=lower.amount, total=total, due=total)
+
+
 def hostile() -> InvoicePayload:
     whole = payload(len(HOSTILE))
     lines = [
@@ -140,6 +151,8 @@ def cases() -> dict[str, InvoicePayload]:
         "discount": recast(whole, [*lines, discount]),
         "paid in part by credit": replace(whole, prepaid=half, due=whole.total - half),
         "paid wholly by credit": replace(whole, prepaid=whole.total, due=Money.zero("EUR")),
+        "lowered by credit": lowered(payload(1), 1_000),
+        "lowered to nothing": lowered(payload(1), payload(1).net.minor),
         "US dollars": in_currency("USD"),
         "US dollars, with the VAT in euro": replace(
             in_currency("USD"), vat_exchanged=ExchangedVat(Money(2_345, "EUR"), Decimal("1.0837"), date(2026, 11, 4))

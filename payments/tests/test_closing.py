@@ -9,9 +9,11 @@ from django.utils import timezone
 from accounts.tests.factories import BillingAccountFactory, SellerFactory, UserFactory
 from core.errors import Forbidden, Refused
 from core.models import Message
+from core.money import Money
 from core.periods import Month
 from core.policy import Role
 from invoices.models import Invoice
+from invoices.services.credits import give_credit
 from invoices.services.run import run_billing
 from invoices.tests.factories import ChargeFactory, InvoiceFactory, imported_subscription
 from payments.closing import closing_conditions
@@ -68,6 +70,20 @@ def unpaid(profile):
     InvoiceFactory(profile=profile)
 
 
+def credit(profile):
+    give_credit(
+        profile,
+        source="promotion",
+        amount=Money(100, profile.currency),
+        starts_on=TODAY,
+        expires_on=TODAY,
+        description="Welcome",
+        reason="As agreed",
+        by=None,
+        on=TODAY,
+    )
+
+
 def charge(profile):
     used = imported_subscription(profile)
     Subscription.objects.filter(pk=used.pk).update(status="cancelled")
@@ -97,6 +113,7 @@ def warned(profile):
     [
         (subscription, "ActiveBillingSubscriptions"),
         (unpaid, "OutstandingCharges"),
+        (credit, "ActiveCredits"),
         (charge, "PendingCharges"),
         (ended_term, "PendingCharges"),
         (default_card, "ActiveCreditCard"),

@@ -139,5 +139,5 @@ def test_overview_asks_the_same_of_the_database_whoever_is_on_it(client, number,
         ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER)
     client.force_login(owner)
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         client.get(profile.get_absolute_url())

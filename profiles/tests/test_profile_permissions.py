@@ -117,7 +117,7 @@ def test_list_asks_the_same_of_the_database_whoever_is_on_it(browser, profile, n
     for _each in range(number):
         ProfileRoleFactory(profile=profile)
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         response = browser.get(page(profile))
 
     assert len(response.context["rows"]) == 1 + number

@@ -209,7 +209,7 @@ def test_P10_the_page_says_who_and_why_in_a_fixed_number_of_statements(
         browser.get(page(profile))
 
 
-STATEMENTS = 11
+STATEMENTS = 12
 
 
 def test_S4_2b_from_the_page_an_address_is_added_asked_again_and_removed(browser, profile):
