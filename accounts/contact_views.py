@@ -128,9 +128,11 @@ def communication_preferences(request: HttpRequest) -> HttpResponse:
     form = TopicsForm(posted(request), initial=_ticked(person))
     if form.is_valid():
         topics.choose_topics(person, form.wanted())
+        topics.want_mail_again(person)
         messages.success(request, _("Your choice is saved. Service notices go on."))
         return redirect("communication_preferences")
-    return render(request, "accounts/communication_preferences.html", {"form": form})
+    context = {"form": form, "complained": topics.complained(person)}
+    return render(request, "accounts/communication_preferences.html", context)
 
 
 @never_cache

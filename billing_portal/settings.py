@@ -303,6 +303,12 @@ vars().update(EMAIL_CONFIG)
 if DEMO and not env.str("EMAIL_URL", default=""):
     EMAIL_BACKEND = "billing_portal.demo.mail.DemoBackend"
 EMAIL_TIMEOUT = 20
+# The service whose reports of mail that came back are taken in at /webhooks/mail/<service>/, and what anymail has to
+# know of it: its webhook secret ("user:password", or several), and keys where mail goes by its API.
+MAIL_SERVICE = env.str("MAIL_SERVICE", default="")
+ANYMAIL = env.json("ANYMAIL", default={})
+if MAIL_SERVICE and not DEMO and not env.str("EMAIL_URL", default=""):
+    EMAIL_BACKEND = f"anymail.backends.{MAIL_SERVICE}.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="billing@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 

@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import AccountRole, BillingAccount
 from billing_portal.reviews import with_review_due
-from core.models import MessageStatus
+from core.models import MailComplaint, MessageStatus
 from core.money import Money
 from core.policy import Action, Role, may
 from core.templatetags.ui import day
@@ -51,6 +51,7 @@ def tasks(user: Any, account: BillingAccount, on: date) -> list[Task]:
         *_methods(user, account, on),
         *_transfers(user, account),
         *_bounced(user, account),
+        *_complained(user, account),
         *_without_method(user, account),
         *_checked(user, account, on),
         *_due_soon(user, account, on),
@@ -179,6 +180,36 @@ def _bounced(user: Any, account: BillingAccount) -> Iterable[Task]:
             _("Look at it"),
             "warn",
         )
+
+
+def _complained(user: Any, account: BillingAccount) -> Iterable[Task]:
+    """Somebody marked an invoice mail as spam: the person themselves can want it again, the others are told."""
+    stopped = MailComplaint.objects.open().filter(message__isnull=False)
+    mine = {user.email.lower(), user.billing_email.lower()}
+    rows = Delivery.objects.allowing(user, Action.INVOICE_VIEW).filter(
+        invoice__account=account, message__in=stopped.values("message")
+    )
+    for delivery in rows.select_related("invoice__profile").order_by("-pk")[:3]:
+        if delivery.email.lower() in mine:
+            yield Task(
+                "mail",
+                _("You marked our mail as spam"),
+                _("Invoices and receipts no longer go to %(address)s. Say which mail you want to get it again.")
+                % {"address": delivery.email},
+                reverse("communication_preferences"),
+                _("Choose your mail"),
+                "warn",
+            )
+        elif may(user, Action.PROFILE_EDIT_RECIPIENTS, delivery.invoice.profile):
+            yield Task(
+                "mail",
+                _("%(address)s marked an invoice mail as spam") % {"address": delivery.email},
+                _("No invoices of %(profile)s go there until its holder asks for them again.")
+                % {"profile": delivery.invoice.profile_name},
+                delivery.invoice.get_absolute_url(),
+                _("View invoice"),
+                "warn",
+            )
 
 
 def _address(user: Any, account: BillingAccount) -> Iterable[Task]:

@@ -7,6 +7,7 @@ from django.views.i18n import set_language
 
 from billing_portal import health, views, views_access, views_reviews, views_viewing
 from billing_portal.demo.access import is_demo
+from core.mail_hooks import mail_webhook
 
 ACCOUNT = "billing-accounts/<code:code>/"
 PROFILE = "billing-profiles/<code:code>/"
@@ -64,6 +65,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("language/", login_not_required(set_language), name="language"),
     path("sign-in/", include("accounts.sign_in_urls")),
     path("staff/", admin.site.urls),
+    path("webhooks/mail/<slug:service>/", mail_webhook, name="mail_webhook"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.models import JobClaim, JobSlot, Message, MessageAttempt
+from core.models import JobClaim, JobSlot, MailComplaint, MailEvent, MailEventStatus, Message, MessageAttempt
+from core.states import move_all
 
 
 class ReadOnly:
@@ -60,6 +61,50 @@ class MessageAdmin(ReadOnly, admin.ModelAdmin):
     def try_now(self, request: HttpRequest, chosen: QuerySet[Message]) -> None:
         number = chosen.filter(status=Message.Status.DEFERRED).update(next_attempt_at=timezone.now())
         said = ngettext("%d mail goes out now.", "%d mails go out now.", number)
+        self.message_user(request, said % number, messages.SUCCESS)
+
+
+@admin.register(MailEvent)
+class MailEventAdmin(ReadOnly, admin.ModelAdmin):
+    """What a mail service reported; what is about no mail of ours stands apart."""
+
+    list_display = ("received_at", "service", "kind", "recipient", "words", "status")
+    list_filter = ("status", "kind", "service")
+    search_fields = ("recipient__startswith", "mail_id__exact")
+    ordering = ("-pk",)
+    raw_id_fields = ("message",)
+    actions = ("look_again",)
+    show_full_result_count = False
+
+    def has_look_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.change_mailevent")  # type: ignore[union-attr]
+
+    @admin.action(description=gettext_lazy("Look again for its mail"), permissions=["look"])
+    def look_again(self, request: HttpRequest, chosen: QuerySet[MailEvent]) -> None:
+        number = len(move_all(list(chosen.filter(status=MailEventStatus.QUARANTINED)), MailEventStatus.RECEIVED))
+        said = ngettext("%d report is looked at again.", "%d reports are looked at again.", number)
+        self.message_user(request, said % number, messages.SUCCESS)
+
+
+@admin.register(MailComplaint)
+class MailComplaintAdmin(ReadOnly, admin.ModelAdmin):
+    """Who marked mail as spam. Their holders lift it themselves, or ask staff to."""
+
+    list_display = ("noted_at", "recipient", "lifted_at")
+    list_filter = (("lifted_at", admin.EmptyFieldListFilter),)
+    search_fields = ("recipient__startswith",)
+    ordering = ("-pk",)
+    raw_id_fields = ("message",)
+    actions = ("lift",)
+    show_full_result_count = False
+
+    def has_lift_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.change_mailcomplaint")  # type: ignore[union-attr]
+
+    @admin.action(description=gettext_lazy("Send mail there again: its holder asked for it"), permissions=["lift"])
+    def lift(self, request: HttpRequest, chosen: QuerySet[MailComplaint]) -> None:
+        number = MailComplaint.objects.open().filter(pk__in=chosen).update(lifted_at=timezone.now())
+        said = ngettext("%d address gets mail again.", "%d addresses get mail again.", number)
         self.message_user(request, said % number, messages.SUCCESS)
 
 

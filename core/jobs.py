@@ -51,6 +51,9 @@ SLOTS_KEPT = timedelta(days=60)
 # Rows taken at once, one after the other, by a job that runs row by row.
 HANDFUL = 20
 
+# In which modules of an app jobs are registered.
+JOB_MODULES = ("jobs", "mail", "mail_events", "sms")
+
 Due = Callable[[datetime], QuerySet[Any]]
 Every = Literal["hourly", "daily"]
 
@@ -155,7 +158,7 @@ def clock(
 
 def registry() -> dict[str, Job]:
     """Every job of every app by its name."""
-    autodiscover_modules("jobs", "mail", "sms")
+    autodiscover_modules(*JOB_MODULES)
     return _jobs
 
 
@@ -386,7 +389,9 @@ def _add(new: Job) -> None:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    package = function.__module__.removesuffix(".jobs").removesuffix(".mail").removesuffix(".sms")
+    package = function.__module__
+    for module in JOB_MODULES:
+        package = package.removesuffix(f".{module}")
     return f"{package}.{function.__name__}"
 
 

@@ -60,6 +60,7 @@ KEPT_BYTES = 32 * 1024 * 1024
 EXPIRED = gettext_noop("Its content expired before it could be sent.")
 RIGHT_GONE = gettext_noop("The recipient may no longer read it.")
 DECLINED = gettext_noop("The recipient declined mail of this kind.")
+COMPLAINED = gettext_noop("The recipient marked our mail as spam, so no mail goes there that can be declined.")
 WORKER_DIED = gettext_noop("The worker stopped while it was sending; the mail may have arrived.")
 TWICE_IN_DOUBT = gettext_noop("Handed over twice, and the server confirmed neither; it was not sent a third time.")
 NOT_WRITTEN = gettext_noop("The mail could not be written; the log says why.")
@@ -213,6 +214,8 @@ def _outcome_without_sending(message: Message, verdict: Verdict | None = None) -
             return Outcome(Status.WITHDRAWN, RIGHT_GONE)
         case Verdict.SUPPRESS:
             return Outcome(Status.SUPPRESSED, DECLINED)
+        case Verdict.COMPLAINED:
+            return Outcome(Status.SUPPRESSED, COMPLAINED)
     return None
 
 
@@ -349,6 +352,7 @@ class ReadyMail(EmailMultiAlternatives):
     """A mail with the bytes that go over the line, made beforehand; for our SMTP backend alone."""
 
     wire: bytes | None = None
+    metadata: dict[str, str]
 
 
 class Writer:
@@ -426,6 +430,9 @@ def write_mail(message: Message, read: Callable[[str], bytes] = read_file) -> Re
             "Auto-Submitted": "auto-generated",
         },
     )
+    if settings.EMAIL_BACKEND.startswith("anymail."):
+        # A mail service gives mails an id of its own; its reports repeat this.
+        mail.metadata = {"message_id": message.message_id}
     mail.attach_alternative(_inliner().inline(page), "text/html")
     for attachment in message.attachments:
         mail.attach(attachment["file_name"], read(attachment["storage_name"]), attachment["content_type"])

@@ -27,7 +27,7 @@ from django.utils.translation import gettext as _
 
 from core.errors import Refused
 from core.mail_classes import MAIL_RULES, MailClass, Suppressible
-from core.models import Channel, Message, MessageAttempt
+from core.models import Channel, MailComplaint, Message, MessageAttempt
 from core.states import move
 
 __all__ = [
@@ -223,6 +223,7 @@ class Verdict(StrEnum):
     SEND = "send"
     WITHDRAW = "withdraw"  # the right to read it is gone
     SUPPRESS = "suppress"  # the recipient declined this class of mail meanwhile
+    COMPLAINED = "complained"  # the recipient marked mail of ours as spam
 
 
 Recheck = Callable[[Message], Verdict]
@@ -275,19 +276,28 @@ def recheck_many(mail_class: MailClass) -> Callable[[RecheckMany], RecheckMany]:
 def verdicts_on(messages: Sequence[Message]) -> dict[int, Verdict]:
     """The verdicts that can be had on many at once, by primary key; the others are asked for by `verdict_on`."""
     found: dict[int, Verdict] = {}
+    declinable = [message for message in messages if _can_be_declined(message)]
+    complained = MailComplaint.objects.of(message.recipient for message in declinable) if declinable else set()
     for mail_class, look in _rechecks_of_many.items():
         if concerned := [message for message in messages if message.mail_class == mail_class]:
             found |= look(concerned)
-    return found
+    stopped = [message.pk for message in declinable if message.recipient.lower() in complained]
+    return found | dict.fromkeys(stopped, Verdict.COMPLAINED)
 
 
 def verdict_on(message: Message) -> Verdict:
     """What the recipient's choices and the recheck of its class say; a class without one is sent."""
+    if _can_be_declined(message) and MailComplaint.objects.of([message.recipient]):
+        return Verdict.COMPLAINED
     by_person = MAIL_RULES[MailClass(message.mail_class)].suppressible == Suppressible.BY_PERSON
     if by_person and any(declined(message) for declined in _declined):
         return Verdict.SUPPRESS
     look = _rechecks.get(MailClass(message.mail_class))
     return look(message) if look else Verdict.SEND
+
+
+def _can_be_declined(message: Message) -> bool:
+    return MAIL_RULES[MailClass(message.mail_class)].suppressible != Suppressible.NO
 
 
 def new_message_id() -> str:

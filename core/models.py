@@ -10,6 +10,7 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from pghistory.models import Context
@@ -18,7 +19,7 @@ from core import states
 from core.guards import append_only, no_truncate
 from core.mail_classes import MailClass
 from core.plain import PlainDecoder, PlainEncoder
-from core.querysets import UNFINISHED, JobClaimQuerySet, JobSlotQuerySet, MessageQuerySet
+from core.querysets import UNFINISHED, JobClaimQuerySet, JobSlotQuerySet, MailComplaintQuerySet, MessageQuerySet
 
 
 class MessageStatus(states.Status):
@@ -169,6 +170,80 @@ class MessageAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.outcome}"
+
+
+class MailEventKind(models.TextChoices):
+    """What a mail service reports that matters here."""
+
+    BOUNCED = "bounced", _("Came back")
+    COMPLAINED = "complained", _("Marked as spam")
+
+
+class MailEventStatus(states.Status):
+    RECEIVED = "received", _("Received")
+    PROCESSED = "processed", _("Processed")
+    QUARANTINED = "quarantined", _("About no mail of ours")
+
+    __tones__ = {"received": "info", "processed": "ok", "quarantined": "warn"}
+
+
+MAIL_EVENT_TRANSITIONS: states.Transitions = {
+    ("received", "processed"): "mail_event.processed",
+    ("received", "quarantined"): "mail_event.quarantined",
+    # Staff have it looked at once more.
+    ("quarantined", "received"): "mail_event.retried",
+}
+
+
+class MailEvent(models.Model):
+    """Something a mail service told us, stored once and only after its secret was checked."""
+
+    TRANSITIONS = MAIL_EVENT_TRANSITIONS
+
+    service = models.CharField(_("service"), max_length=20)
+    event_id = models.CharField(max_length=64)
+    kind = models.CharField(_("kind"), max_length=10, choices=MailEventKind)
+    recipient = models.CharField(_("recipient"), max_length=254, blank=True)
+    mail_id = models.CharField("Message-ID", max_length=200, blank=True)
+    message = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")
+    words = models.TextField(_("reply"), blank=True)
+    # As it came, cut where it is long.
+    payload = models.TextField(_("content"))
+    status = models.CharField(_("status"), max_length=12, choices=MailEventStatus, default=MailEventStatus.RECEIVED)
+    received_at = models.DateTimeField(_("received"), default=timezone.now, editable=False)
+    processed_at = models.DateTimeField(_("processed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("report of a mail service")
+        verbose_name_plural = _("reports of mail services")
+        constraints = [models.UniqueConstraint(fields=["service", "event_id"], name="mail_event_once")]
+        indexes = [models.Index(fields=["id"], condition=Q(status="received"), name="mail_event_due")]
+        triggers = [states.only_along(MAIL_EVENT_TRANSITIONS, "mail_event_status")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.recipient}"
+
+
+class MailComplaint(models.Model):
+    """Somebody marked a mail of ours as spam: what can be declined no longer goes to that address, until its holder
+    asks for it again (`lifted_at`)."""
+
+    recipient = models.CharField(_("recipient"), max_length=254)
+    message = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")
+    noted_at = models.DateTimeField(_("noted"), default=timezone.now, editable=False)
+    lifted_at = models.DateTimeField(_("lifted"), null=True, blank=True)
+
+    objects = MailComplaintQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("complaint about mail")
+        verbose_name_plural = _("complaints about mail")
+        constraints = [
+            models.UniqueConstraint(fields=["recipient"], condition=Q(lifted_at=None), name="complaint_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.recipient
 
 
 class Session(AbstractBaseSession):

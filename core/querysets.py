@@ -1,5 +1,6 @@
 """Which rows of the background tables: adjectives with explicit moments."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import models
@@ -31,6 +32,19 @@ class MessageQuerySet(models.QuerySet):
     def counted_by_status(self) -> dict[str, int]:
         """How many there are of each status that occurs."""
         return dict(self.order_by().values_list("status").annotate(Count("pk")))
+
+
+class MailComplaintQuerySet(models.QuerySet):
+    """Sets of complaints about mail."""
+
+    def open(self) -> "MailComplaintQuerySet":
+        """Those that still count."""
+        return self.filter(lifted_at=None)
+
+    def of(self, addresses: Iterable[str]) -> set[str]:
+        """Which of these addresses, in small letters, want nothing that can be declined."""
+        wanted = {address.lower() for address in addresses}
+        return set(self.open().filter(recipient__in=wanted).values_list("recipient", flat=True))
 
 
 class JobClaimQuerySet(models.QuerySet):

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from accounts.services.notices import mail_people
 from core.errors import Refused
 from core.messages import Attachment, MailClass, Verdict, new_message, requeue_message
-from core.models import Message, MessageAttempt, MessageStatus
+from core.models import MailComplaint, Message, MessageAttempt, MessageStatus
 from core.policy import Action, demand
 from core.states import move_all
 from invoices.documents.archive import Damaged, file_name, read_document
@@ -97,6 +97,7 @@ def resend_delivery(delivery: Delivery, *, by: Any) -> None:
     """Send the same mail to the same recipient once more, with the Message-ID it had.
 
     Everybody who may see the invoice may ask. Refuses `still_on_its_way`, `sent_just_now`,
+    `complained` when its holder marked our mail as spam,
     `switched_off` when the profile no longer wants invoices by mail, and `no_right` when the recipient
     may no longer get them.
     """
@@ -112,6 +113,12 @@ def resend_delivery(delivery: Delivery, *, by: Any) -> None:
         raise Refused(
             _("The invoice was sent to %(email)s a moment ago. Try again in five minutes.") % {"email": delivery.email},
             "sent_just_now",
+        )
+    if MailComplaint.objects.of([delivery.email]):
+        raise Refused(
+            _("%(email)s marked our mail as spam. It goes there again once its holder asks for it.")
+            % {"email": delivery.email},
+            "complained",
         )
     match verdict_on_delivery(delivery):
         case Verdict.SUPPRESS:

@@ -8,8 +8,9 @@ from django.urls import reverse
 
 from accounts.models import MARKETING_TOPICS, Topic, TopicChoice, User
 from core.history import acting
+from core.mail_events import lift_complaints
 from core.messages import MailClass
-from core.models import Message
+from core.models import MailComplaint, Message
 
 LINK_DAYS = 30
 SALT = "accounts.topics"
@@ -52,6 +53,21 @@ def is_declined(message: Message) -> bool:
     topic = TOPIC_OF[mail_class]
     said_no = people.filter(topic_choices__topic=topic, topic_choices__is_wanted=False)
     return said_no.exists() and not people.exclude(pk__in=said_no).exists()
+
+
+def complained(person: User) -> bool:
+    """Whether mail to an address of the person was marked as spam, and what can be declined stopped."""
+    return bool(MailComplaint.objects.of(_addresses(person)))
+
+
+def want_mail_again(person: User) -> None:
+    """The person chose what to get: that ends what a mark as spam had stopped."""
+    for address in _addresses(person):
+        lift_complaints(address)
+
+
+def _addresses(person: User) -> set[str]:
+    return {person.email, person.billing_email}
 
 
 def topics_link(person: User) -> str:

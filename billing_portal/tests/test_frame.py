@@ -149,6 +149,7 @@ EVERYTHING = [
         "Activity",
         "Invoices",
         "Payments",
+        "Statements of account",
         "Payment methods",
         "Billing profiles",
     ),

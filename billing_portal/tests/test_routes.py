@@ -85,6 +85,7 @@ OPEN = {
     "pay_link": "who gets a reminder can pay without signing in; the link is signed, for one invoice, and ends",
     "pay_link_result": "what became of that payment",
     "gateway_webhook": "gateways sign what they send instead of signing in",
+    "mail_webhook": "mail services bring the secret of their webhook instead of signing in",
     "healthz": "asked by the load balancer",
     "readyz": "asked by the load balancer",
 }

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import BillingAccount, Seller, VatCheck
+from core.mail import COMPLAINED
 from core.models import MessageStatus
 from core.money import Money
 from core.policy import Role
@@ -134,7 +135,8 @@ def _event(delivery: Delivery, attempt: dict[str, Any]) -> tuple[datetime, str, 
     words = _(said) if said else ""
     if attempt["code"]:
         words = f"{words} ({attempt['code']})"
-    sentence = _sentence(delivery, status) % {"day": day_short(at), "words": words}
+    sentence = _("%(day)s, not sent: %(words)s") if said == COMPLAINED else _sentence(delivery, status)
+    sentence = sentence % {"day": day_short(at), "words": words}
     return at, sentence, TONES.get(status.tone, "")
 
 

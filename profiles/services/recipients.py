@@ -16,6 +16,7 @@ from accounts.services.limits import Limit, count
 from accounts.services.notices import mail_people
 from core.errors import Refused
 from core.history import acting
+from core.mail_events import lift_complaints
 from core.messages import MailClass, queue_message
 from core.policy import Action, demand
 from core.seals import erase_history
@@ -127,6 +128,7 @@ def confirm_recipient(token: str) -> ExtraRecipient:
             _("This link has expired. Ask %(account)s to send it again.") % {"account": extra.profile.account},
             "expired",
         )
+    lift_complaints(extra.email)
     with acting(None, "recipient.confirmed"):
         extra.confirmed_at = timezone.now()
         extra.save(update_fields=["confirmed_at"])
