@@ -8,6 +8,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -73,6 +74,15 @@ class AccountAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: User) -> None:  # type: ignore[override]
         super().login(request, user)
         remember_browser(request)
+
+    def reauthenticate(self, user: Any, password: str) -> bool:
+        """Where hashing has become dearer meanwhile, the right password is hashed anew. The session knows the hash,
+        and would end by it."""
+        is_right: bool = super().reauthenticate(user, password)
+        if is_right:
+            user.refresh_from_db(fields=["password"])
+            self.request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+        return is_right
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
         """Who has a second factor confirms with it: a password alone would be the weaker way (T20)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
@@ -12,6 +13,7 @@ THIRD_PARTY = {
     "sign-in/": "allauth marks the pages that need no sign-in; LoginRequiredMiddleware guards its others",
     "staff/": "Django's admin asks for a staff sign-in on every page of its own",
 }
+DEMO_CARRIER = "billing_portal.demo.mail.DemoCarrier"
 
 
 @register(Tags.urls)
@@ -33,6 +35,23 @@ def no_demo_in_production(app_configs: Any, **options: Any) -> list[CheckMessage
     if settings.DEMO:
         return [Error("DEMO is on. Leave it out of the environment of a real portal.", id="portal.E003")]
     return []
+
+
+@register(Tags.security, deploy=True)
+def no_pretending_in_production(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """A register that knows every VAT ID lets customers go without VAT, and a text message that is only printed shows
+    its code to whoever reads the log."""
+    errors: list[CheckMessage] = []
+    if settings.VAT_VERIFIER == "fake":
+        hint = "Set VAT_VERIFIER=vies, or off."
+        errors.append(Error("VAT_VERIFIER is fake: it confirms VAT IDs that nobody has.", hint=hint, id="portal.E004"))
+    if settings.SMS_URL.startswith("console:") or settings.SMS_CARRIER == DEMO_CARRIER:
+        hint = "Set SMS_URL to the address of a carrier, or to nothing."
+        errors.append(Error("Text messages reach nobody: they are printed or kept.", hint=hint, id="portal.E005"))
+    if settings.SMS_URL and urlsplit(settings.SMS_URL).scheme not in {"https", "console"}:
+        hint = "Codes are secrets: use https."
+        errors.append(Error("SMS_URL is not https.", hint=hint, id="portal.E006"))
+    return errors
 
 
 def routes() -> Iterator[tuple[str, URLPattern]]:

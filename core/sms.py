@@ -10,6 +10,8 @@ Another way to carry them is a class with `send(to, text, reference) -> Outcome`
 """
 
 import sys
+import time
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -21,12 +23,14 @@ from django.template.loader import get_template
 from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
+from urllib3.exceptions import HTTPError
 
 from core.jobs import Boundary, job, stopping
 from core.mail import Outcome, Status, send_message, set_aside
 from core.models import Channel, Message
 
 BATCH = 20
+LONGEST_WORDS = 500  # bytes of what a carrier says
 
 
 class Carrier(Protocol):
@@ -58,17 +62,31 @@ class Http:
                 auth=login,
                 timeout=settings.SMS_TIMEOUT,
                 allow_redirects=False,
+                stream=True,
             )
         except requests.ConnectTimeout as error:
             return Outcome(Status.DEFERRED, str(error))
         except requests.RequestException as error:
             is_in_doubt = not isinstance(error, requests.ConnectionError)
             return Outcome(Status.DEFERRED, str(error), in_doubt=is_in_doubt)
-        words, code = answer.text[:500], answer.status_code
+        with answer:
+            words, code = _first_words(answer), answer.status_code
         if 200 <= code < 300:
             return Outcome(Status.ACCEPTED, words, code)
         is_refused = 400 <= code < 500 and code not in {408, 429}
         return Outcome(Status.BOUNCED if is_refused else Status.DEFERRED, words, code)
+
+
+def _first_words(answer: requests.Response) -> str:
+    """How its body begins. The status has said what counts: a body that breaks off, or never ends, changes nothing."""
+    ends, content = time.monotonic() + settings.SMS_TIMEOUT, b""
+    with suppress(HTTPError, OSError):
+        while len(content) < LONGEST_WORDS and time.monotonic() < ends:
+            piece = answer.raw.read1(LONGEST_WORDS, decode_content=True)
+            if not piece:
+                break
+            content += piece
+    return content[:LONGEST_WORDS].decode(errors="replace").replace("\x00", "")
 
 
 def is_carried() -> bool:

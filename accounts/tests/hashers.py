@@ -7,3 +7,9 @@ class QuickArgon2(Argon2PasswordHasher):
     time_cost = 1
     memory_cost = 8
     parallelism = 1
+
+
+class DearerArgon2(QuickArgon2):
+    """The same after somebody has raised its cost."""
+
+    time_cost = 2

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import structlog
 from django.contrib.auth.decorators import login_not_required
+from django.core.checks import run_checks
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -314,3 +315,32 @@ def test_a_trial_writes_the_same_for_people_to_read(readable_log):
     logging.getLogger("portal.test").warning("password=canary", extra={"status": 3})
 
     assert re.search(r"\[warning +\] password=\[redacted\] +\[portal\.test\] status=3\n", readable_log.getvalue())
+
+
+# --- What a real portal may not be started with -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("VAT_VERIFIER", "fake", "portal.E004"),
+        ("SMS_URL", "console:", "portal.E005"),
+        ("SMS_CARRIER", "billing_portal.demo.mail.DemoCarrier", "portal.E005"),
+        ("SMS_URL", "http://carrier.example/messages", "portal.E006"),
+    ],
+)
+def test_what_only_pretends_is_refused_by_the_check_of_a_deployment(settings, name, value, found):
+    settings.VAT_VERIFIER = "vies"
+    setattr(settings, name, value)
+
+    assert [error.id for error in run_checks(tags=["security"], include_deployment_checks=True) if error.id == found]
+
+
+@pytest.mark.parametrize(("verifier", "carrier"), [("vies", "https://carrier.example/messages"), ("off", "")])
+def test_what_does_its_work_passes_that_check(settings, verifier, carrier):
+    settings.VAT_VERIFIER, settings.SMS_URL = verifier, carrier
+    pretending = {"portal.E004", "portal.E005", "portal.E006"}
+
+    found = {error.id for error in run_checks(tags=["security"], include_deployment_checks=True)}
+
+    assert found & pretending == set()

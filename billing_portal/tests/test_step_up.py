@@ -98,6 +98,26 @@ def test_T21_it_holds_ten_minutes_and_what_was_opened_in_time_may_still_be_sent(
     assert client.post(page, {}).status_code == 302
 
 
+def test_a_confirmation_after_hashing_became_dearer_signs_nobody_out(client, owner, page, settings):
+    client.post(reverse("account_login"), {"login": owner.email, "password": PASSWORD})
+    before = type(owner).objects.get(pk=owner.pk).password
+    settings.PASSWORD_HASHERS = ["accounts.tests.hashers.DearerArgon2"]
+
+    back = client.post("/sign-in/reauthenticate/", {"password": PASSWORD, "next": page})
+
+    assert type(owner).objects.get(pk=owner.pk).password != before  # hashed anew
+    assert (back.url, client.get(page).status_code) == (page, 200)
+
+
+def test_a_wrong_password_at_a_confirmation_changes_nothing(client, owner, page):
+    client.force_login(owner)
+
+    response = client.post("/sign-in/reauthenticate/", {"password": "not my password at all", "next": page})
+
+    assert response.status_code == 200
+    assert client.get(page).url.startswith("/sign-in/reauthenticate/")
+
+
 def test_T21_nobody_is_sent_away_after_a_confirmation(client, owner):
     client.force_login(owner)
 
