@@ -19,7 +19,8 @@ from django.utils.translation import gettext_lazy
 from django_countries import countries
 
 from accounts.address_rules import LINES, rules_for
-from accounts.models import Address, Agreement, BillingAccount, Organisation, Seller
+from accounts.models import Address, Agreement, BillingAccount, Organisation, Seller, User
+from accounts.services.invitations import person_in_organisation
 from accounts.services.organisations import WRITABLE as ORGANISATION_WRITABLE
 from accounts.services.planned import check_day
 from accounts.validators import (
@@ -508,6 +509,43 @@ class AccountRoleForm(forms.Form):
 
     def clean_role(self) -> Role:
         return Role(self.cleaned_data["role"])
+
+
+class StandInForm(forms.Form):
+    """Who holds a role in place of its holder, and until which day."""
+
+    email = forms.EmailField(
+        label=gettext_lazy("E-mail of the stand-in"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"list": "colleagues", "autocomplete": "off"}),
+        error_messages={
+            "unknown": gettext_lazy(
+                "Nobody of %(organisation)s signs in with this address. Invite the person to a role first."
+            )
+        },
+    )
+    expires_on = forms.DateField(
+        label=gettext_lazy("Until"),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text=gettext_lazy("The last day on which the stand-in may act. After it, the role ends by itself."),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, account: BillingAccount, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.account = account
+        self.fields["expires_on"].widget.attrs["min"] = timezone.localdate().isoformat()
+        self.helper = PortalFormHelper("email", "expires_on")
+
+    def clean_email(self) -> User:
+        """The person; somebody of another organisation is as unknown as nobody (T14)."""
+        person = person_in_organisation(self.account, self.cleaned_data["email"])
+        if person is None:
+            raise forms.ValidationError(
+                self.fields["email"].error_messages["unknown"],
+                code="unknown",
+                params={"organisation": self.account.organisation},
+            )
+        return person
 
 
 class CustomerForm(forms.Form):

@@ -5,10 +5,20 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Attempt, LinkRequest, PasswordReset, PlannedChange, Proof, ServiceNotice, VatCheck
+from accounts.models import (
+    AccountRole,
+    Attempt,
+    LinkRequest,
+    PasswordReset,
+    PlannedChange,
+    Proof,
+    ServiceNotice,
+    VatCheck,
+)
 from accounts.services.limits import LONGEST
 from accounts.services.links import answer_link_request
 from accounts.services.planned import apply_planned_change
+from accounts.services.roles import ON_ACCOUNT, end_stand_in
 from accounts.services.service_notices import hand_out_notice
 from accounts.services.tax_ids import verify_vat_id
 from accounts.services.topics import is_declined
@@ -67,3 +77,9 @@ def verify_vat_ids(row_id: int) -> None:
 def apply_planned_changes(row_id: int) -> None:
     """Bring changes into force whose day has come."""
     apply_planned_change(PlannedChange.objects.get(pk=row_id))
+
+
+@job(due=lambda now: AccountRole.objects.stood_in_until(timezone.localdate(now)))
+def end_stand_ins_on_accounts(row_id: int) -> None:
+    """Clear stand-ins away whose last day is over, and tell everybody concerned."""
+    end_stand_in(ON_ACCOUNT, AccountRole.objects.select_related("account").get(pk=row_id))

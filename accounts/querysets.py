@@ -47,6 +47,10 @@ class RoleQuerySet(models.QuerySet):
         """Counting on that day: not expired, and the person not deactivated."""
         return self.filter(Q(expires_on=None) | Q(expires_on__gte=on), user__is_active=True)
 
+    def stood_in_until(self, before: date) -> RoleQuerySet:
+        """Of stand-ins whose last day was before that day: they count no more, and are to be cleared away."""
+        return self.filter(stands_in_for__isnull=False, expires_on__lt=before)
+
     def matching(self, words: str) -> RoleQuerySet:
         """Of people whose name or address starts with these words, or who have a name that does."""
         if not words:

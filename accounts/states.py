@@ -36,13 +36,16 @@ class InvitationStatus(Status):
     PENDING = "pending", _("Invited")
     ACCEPTED = "accepted", _("Accepted")
     REVOKED = "revoked", _("Revoked")
+    # Only an offer to hand something over is moved there, so that both can be told; the others can be sent again.
+    EXPIRED = "expired", _("Expired")
 
-    __tones__ = {"pending": "warn", "accepted": "ok", "revoked": "neutral"}
+    __tones__ = {"pending": "warn", "accepted": "ok", "revoked": "neutral", "expired": "neutral"}
 
 
 INVITATION: Transitions = {
     ("pending", "accepted"): "invitation.accepted",
     ("pending", "revoked"): "invitation.revoked",
+    ("pending", "expired"): "invitation.expired",
 }
 
 

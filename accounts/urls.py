@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from accounts import account_views, contact_views, people_views, security_views, views
+from accounts import access_views, account_views, contact_views, people_views, security_views, views
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/", views.scopes, name="scopes"),
@@ -36,13 +36,21 @@ urlpatterns: list[URLPattern] = [
         name="account_role_removal",
     ),
     path(
+        "billing-accounts/<code:code>/access/<int:role>/stand-in/",
+        access_views.account_role_stand_in,
+        name="account_role_stand_in",
+    ),
+    path(
+        "billing-accounts/<code:code>/access/removal/", access_views.account_roles_removal, name="account_roles_removal"
+    ),
+    path(
         "billing-accounts/<code:code>/access/invitations/<int:invitation>/renewal/",
-        views.account_invitation_renewal,
+        access_views.account_invitation_renewal,
         name="account_invitation_renewal",
     ),
     path(
         "billing-accounts/<code:code>/access/invitations/<int:invitation>/removal/",
-        views.account_invitation_removal,
+        access_views.account_invitation_removal,
         name="account_invitation_removal",
     ),
     path("contact-information/", contact_views.contact_information, name="contact_information"),

@@ -29,7 +29,7 @@ from accounts.models import (
     VatCheck,
 )
 from accounts.services.sessions import remember_browser
-from accounts.states import InvitationStatus, NameChangeStatus, VatStatus
+from accounts.states import NameChangeStatus, VatStatus
 from accounts.validators import registration_label
 from core.errors import Refused
 from core.forms import posted
@@ -40,6 +40,7 @@ from core.policy import (
     Action,
     Role,
     holders,
+    may,
     requires,
     role_book,
     roles_granting,
@@ -201,10 +202,10 @@ def account_access(request: HttpRequest, account: BillingAccount) -> HttpRespons
     words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     role = request.GET.get("role", "") if request.GET.get("role") in ACCOUNT_ROLES else ""
     held = AccountRole.objects.filter(account=account).matching(words).in_order()
-    waiting = Invitation.objects.filter(account=account, status=InvitationStatus.PENDING, email__istartswith=words)
+    waiting = services.waiting_on(services.ON_ACCOUNT, account).filter(email__istartswith=words)
     if role:
         held, waiting = held.filter(role=role), waiting.filter(role=role)
-    page = read_page(request, held.select_related("user", "assigned_by"), ["rank", "user__name", "pk"])
+    page = read_page(request, held.select_related("user", "assigned_by", "stands_in_for"), ["rank", "user__name", "pk"])
     context = {
         "account": account,
         "page": page,
@@ -216,6 +217,9 @@ def account_access(request: HttpRequest, account: BillingAccount) -> HttpRespons
         "role": role,
         "roles": [("", _("All roles")), *((each.value, each.label) for each in ACCOUNT_ROLES)],
         "is_filtered": bool(words or role),
+        "can_tick": not account.is_online_services
+        and bool(page.rows)
+        and may(request.user, Action.ACCOUNT_ASSIGN_ROLES, account),
     }
     return render(request, "accounts/account_access.html", context)
 
@@ -223,8 +227,8 @@ def account_access(request: HttpRequest, account: BillingAccount) -> HttpRespons
 @requires(Action.PROFILE_EXPORT_ROLES, BillingAccount)
 def account_access_export(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """Who holds which role on the account, as CSV: those whose role has ended or who are deactivated included."""
-    header = [_("Name"), _("E-mail"), _("Role"), _("Since"), _("By"), _("Until"), _("Active")]
-    held = AccountRole.objects.filter(account=account).in_order().select_related("user", "assigned_by")
+    header = [_("Name"), _("E-mail"), _("Role"), _("Since"), _("By"), _("Until"), _("Active"), _("Stands in for")]
+    held = AccountRole.objects.filter(account=account).in_order()
     rows = [
         [
             row.user.name,
@@ -234,8 +238,9 @@ def account_access_export(request: HttpRequest, account: BillingAccount) -> Http
             row.assigned_by,
             row.expires_on,
             _("yes") if row.user.is_active else _("no"),
+            row.stands_in_for,
         ]
-        for row in held.order_by("rank", "user__name", "pk")
+        for row in held.select_related("user", "assigned_by", "stands_in_for").order_by("rank", "user__name", "pk")
     ]
     return csv_response(f"access-{account.code}", header, rows)
 
@@ -285,52 +290,10 @@ def account_role_removal(request: HttpRequest, account: BillingAccount, role: in
         else:
             messages.success(request, _("%(person)s no longer has the role.") % {"person": held.user})
             return redirect("scopes" if held.user == request.user else reverse("account_access", args=[account.code]))
-    context = {"account": account, "held": held, "refusal": refusal}
+    followers = AccountRole.objects.filter(account=account, stands_in_for=held.user).exclude(pk=held.pk)
+    names = [] if held.stands_in_for_id else [row.user for row in followers.select_related("user")]
+    context = {"account": account, "held": held, "refusal": refusal, "followers": names}
     return render(request, "accounts/account_role_removal.html", context)
-
-
-@requires(Action.ACCOUNT_ASSIGN_ROLES, BillingAccount)
-def account_invitation_renewal(request: HttpRequest, account: BillingAccount, invitation: int) -> HttpResponse:
-    """Send an invitation again, with a new link."""
-    offer = get_object_or_404(Invitation.objects.select_related("account"), pk=invitation, account=account)
-    return _change_invitation(
-        request,
-        account,
-        offer,
-        services.renew_invitation,
-        "accounts/account_invitation_renewal.html",
-        _("%(email)s gets a new invitation. The one sent before no longer works."),
-    )
-
-
-@requires(Action.ACCOUNT_ASSIGN_ROLES, BillingAccount)
-def account_invitation_removal(request: HttpRequest, account: BillingAccount, invitation: int) -> HttpResponse:
-    """Take an invitation back."""
-    offer = get_object_or_404(Invitation.objects.select_related("account"), pk=invitation, account=account)
-    return _change_invitation(
-        request,
-        account,
-        offer,
-        services.revoke_invitation,
-        "accounts/account_invitation_removal.html",
-        _("The invitation of %(email)s no longer works."),
-    )
-
-
-def _change_invitation(
-    request: HttpRequest, account: BillingAccount, offer: Invitation, change: Any, template: str, said: str
-) -> HttpResponse:
-    refusal = None
-    if request.method == "POST":
-        try:
-            change(offer, by=request.user)
-        except Refused as error:
-            refusal = error
-        else:
-            messages.success(request, said % {"email": offer.email})
-            return redirect("account_access", account.code)
-    context = {"account": account, "invitation": offer, "refusal": refusal}
-    return render(request, template, context)
 
 
 # --- Coming in ------------------------------------------------------------------------------------
@@ -361,7 +324,7 @@ def invitation_answer(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return _answer_signed_in(request, offer)
     if services.person_with(offer.email) is not None:
-        return render(request, "accounts/invitation_sign_in.html", {"invitation": offer})
+        return render(request, "accounts/invitation_sign_in.html", _offer(offer))
     return _answer_new(request, offer)
 
 
@@ -375,7 +338,7 @@ def _answer_signed_in(request: HttpRequest, offer: Invitation) -> HttpResponse:
             refusal = error
         else:
             return _come_in(request, offer)
-    context = {"invitation": offer, "is_other": is_other, "refusal": refusal}
+    context = {**_offer(offer), "is_other": is_other, "refusal": refusal}
     return render(request, "accounts/invitation_accept.html", context)
 
 
@@ -392,10 +355,17 @@ def _answer_new(request: HttpRequest, offer: Invitation) -> HttpResponse:
             login(request, person)
             remember_browser(request)
             return _come_in(request, offer)
-    return render(request, "accounts/invitation.html", {"invitation": offer, "form": form})
+    return render(request, "accounts/invitation.html", {**_offer(offer), "form": form})
+
+
+def _offer(offer: Invitation) -> dict[str, Any]:
+    """What the pages say of the invitation: what it is for, and whether it hands the administration over."""
+    obj = services.target_of(offer)[1]
+    return {"invitation": offer, "target": obj, "is_handover": services.is_handover(offer)}
 
 
 def _come_in(request: HttpRequest, offer: Invitation) -> HttpResponse:
     request.session.pop(INVITATION_KEY, None)
-    messages.success(request, _("Welcome to %(account)s") % {"account": offer.account})
-    return redirect("account_overview", offer.account.code)
+    scope, obj = services.target_of(offer)
+    messages.success(request, _("Welcome to %(name)s") % {"name": obj})
+    return redirect(scope.home_of(obj))

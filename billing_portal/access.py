@@ -107,7 +107,8 @@ def _on_profiles_of(account: BillingAccount, on: date, user: User | None) -> Ite
 
 def _whose(rows: models.QuerySet, user: User | None, *scope: str) -> models.QuerySet:
     narrowed = rows if user is None else rows.filter(user=user)
-    return narrowed.select_related("user", "assigned_by", *scope)
+    instead = () if rows.model is OrganisationRole else ("stands_in_for",)
+    return narrowed.select_related("user", "assigned_by", *instead, *scope)
 
 
 def _on_profiles(action: Action) -> bool:

@@ -53,6 +53,7 @@ FIELDS = {
     "backup_id": gettext_lazy("Backup"),
     "organisation_id": gettext_lazy("Organisation"),
     "role": gettext_lazy("Role"),
+    "stands_in_for_id": gettext_lazy("Stands in for"),
     "expires_on": gettext_lazy("Ends on"),
     "status": gettext_lazy("Status"),
     "family": gettext_lazy("Kind"),

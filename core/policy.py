@@ -97,6 +97,7 @@ class Action(StrEnum):
     ACCOUNT_EDIT_TAX_IDS = "account:edit_tax_ids"
     ACCOUNT_VIEW_ROLES = "account:view_roles"
     ACCOUNT_ASSIGN_ROLES = "account:assign_roles"
+    ACCOUNT_HAND_OVER = "account:hand_over"
     ACCOUNT_SIGN_AGREEMENTS = "account:sign_agreements"
     ACCOUNT_VIEW_ACTIVITY = "account:view_activity"
     ACCOUNT_VIEW_AS = "account:view_as"
@@ -175,6 +176,7 @@ account:request_legal_name        x   x   .   .   .   .   .   x   .   .
 account:edit_tax_ids              x   x   .   .   .   .   .   x   .   .
 account:view_roles                x   x   x   .   .   .   .   x   .   x
 account:assign_roles              x   .   .   .   .   .   .   .   .   .
+account:hand_over                 .   .   .   .   .   .   .   x   .   .
 account:sign_agreements           x   x   .   .   .   .   .   x   .   .
 account:view_activity             x   .   .   .   .   .   .   x   .   .
 account:view_as                   x   .   .   .   .   .   .   x   .   .
@@ -260,23 +262,30 @@ def roles_granting(action: Action) -> tuple[Role, ...]:
 
 @dataclass(frozen=True)
 class RoleSource:
-    """A model with rows (user, <scope>, role, expires_on). `scope` is account, profile or organisation."""
+    """A model with rows (user, <scope>, role, expires_on). `scope` is account, profile or organisation; a row that
+    is not `awake` counts for nothing until it is."""
 
     scope: str
     model: type[models.Model]
+    awake: Q = field(default_factory=Q)
+
+    def counting(self, on: date) -> models.QuerySet:
+        """The rows that count on that day; none of somebody who is deactivated."""
+        rows = self.model._default_manager.filter(user__is_active=True)
+        return rows.filter(Q(expires_on=None) | Q(expires_on__gte=on), self.awake)
 
     def active(self, user: Any, on: date) -> models.QuerySet:
-        """The rows that count for the user on that day; none for somebody who is deactivated."""
-        rows = self.model._default_manager.filter(user_id=user.pk, user__is_active=True)
-        return rows.filter(Q(expires_on=None) | Q(expires_on__gte=on))
+        """Those of one person."""
+        return self.counting(on).filter(user_id=user.pk)
 
 
 _SOURCES: dict[str, RoleSource] = {}
 
 
-def register_roles(scope: str, model: type[models.Model]) -> None:
-    """Tell the policy where roles of that scope are stored. Called once per app, when it is ready."""
-    _SOURCES[scope] = RoleSource(scope, model)
+def register_roles(scope: str, model: type[models.Model], *, awake: Q | None = None) -> None:
+    """Tell the policy where roles of that scope are stored, and which of them sleep. Called once per app, when it is
+    ready."""
+    _SOURCES[scope] = RoleSource(scope, model, awake or Q())
     _reading_roles.cache_clear()
 
 
@@ -560,8 +569,7 @@ def holders_of_each(action: Action, objects: Iterable[Any], on: date | None = No
         wanted = {key for key in keys.values() if key is not None}
         if not wanted:
             continue
-        rows = source.model._default_manager.filter(role__in=granted, user__is_active=True)
-        rows = rows.filter(Q(expires_on=None) | Q(expires_on__gte=day), **{f"{source.scope}_id__in": wanted})
+        rows = source.counting(day).filter(role__in=granted, **{f"{source.scope}_id__in": wanted})
         by_key: dict[int, list[Any]] = {}
         for row in rows.select_related("user").order_by("user__name", "pk"):
             by_key.setdefault(getattr(row, f"{source.scope}_id"), []).append(row)
@@ -580,8 +588,7 @@ def holders(action: Action, obj: Any, on: date | None = None, *, user: Any = Non
         key = _key(obj, getattr(scope, source.scope, None))
         if key is None:
             continue
-        rows = source.model._default_manager.filter(role__in=granted, user__is_active=True)
-        rows = rows.filter(Q(expires_on=None) | Q(expires_on__gte=day), **{f"{source.scope}_id": key})
+        rows = source.counting(day).filter(role__in=granted, **{f"{source.scope}_id": key})
         if user is not None:
             rows = rows.filter(user=user)
         yield from rows.select_related("user").order_by("user__name", "pk")

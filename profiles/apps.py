@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 from core.policy import register_roles
@@ -7,4 +9,5 @@ class ProfilesConfig(AppConfig):
     name = "profiles"
 
     def ready(self) -> None:
-        register_roles("profile", self.get_model("ProfileRole"))
+        register_roles("profile", self.get_model("ProfileRole"), awake=import_module("profiles.querysets").AWAKE)
+        import_module("profiles.services.roles")

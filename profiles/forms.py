@@ -12,8 +12,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import AddressPart, TakesEffect
-from accounts.models import BillingAccount, User
-from accounts.services.invitations import person_in_organisation
+from accounts.models import BillingAccount
 from core.forms import ChoiceCardsField, Grid, PortalFormHelper, Section
 from core.policy import PROFILE_ROLES, ROLE_DESCRIPTIONS, Role
 from profiles.models import BillingProfile, MarketplacePolicy
@@ -273,18 +272,13 @@ class RecipientForm(forms.Form):
 
 
 class RoleForm(forms.Form):
-    """A role on a profile for somebody of the organisation, by e-mail (S2-22, S4-13)."""
+    """A role on a profile by e-mail (S2-22, S4-13)."""
 
     email = forms.EmailField(
         label=_("E-mail"),
         max_length=254,
         widget=forms.EmailInput(attrs={"list": "colleagues", "autocomplete": "off"}),
-        error_messages={
-            "unknown": _(
-                "Nobody of %(organisation)s signs in with this address. Whoever it is has to be invited on the "
-                "billing account first; an owner of the account can do that."
-            )
-        },
+        help_text=_("Somebody who is not in the organisation yet gets an invitation, valid for 7 days."),
     )
     role = ChoiceCardsField(
         label=_("Role"),
@@ -305,21 +299,13 @@ class RoleForm(forms.Form):
         self.fields["expires_on"].widget.attrs["min"] = timezone.localdate().isoformat()
         self.helper = PortalFormHelper("email", "role", "expires_on")
 
-    def clean_email(self) -> User:
-        """The person; somebody of another organisation is as unknown as nobody (T14)."""
-        person = person_in_organisation(self.profile.account, self.cleaned_data["email"])
-        if person is None:
-            raise forms.ValidationError(
-                self.fields["email"].error_messages["unknown"],
-                code="unknown",
-                params={"organisation": self.profile.account.organisation},
-            )
-        return person
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
 
     def values(self) -> dict[str, Any]:
-        """For `assign_profile_role`."""
+        """The address, the role and its last day."""
         cleaned = self.cleaned_data
-        return {"user": cleaned["email"], "role": Role(cleaned["role"]), "expires_on": cleaned["expires_on"]}
+        return {"email": cleaned["email"], "role": Role(cleaned["role"]), "expires_on": cleaned["expires_on"]}
 
 
 class RemovalForm(forms.Form):

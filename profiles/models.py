@@ -11,7 +11,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Address, BillingAccount, User
-from accounts.querysets import RoleQuerySet
 from core.codes import CodeField
 from core.history import tracked
 from core.periods import Month, on_anchor
@@ -19,7 +18,7 @@ from core.policy import PROFILE_ROLES, Action, Scope
 from core.states import only_along
 from profiles import states
 from profiles.guards import last_owner_stays
-from profiles.querysets import BillingProfileQuerySet
+from profiles.querysets import BillingProfileQuerySet, ProfileRoleQuerySet
 from profiles.time_zones import validate_time_zone
 
 
@@ -66,6 +65,8 @@ class BillingProfile(models.Model):
         default=MarketplacePolicy.ALL,
     )
     allows_reservations = models.BooleanField(_("reservations allowed"), default=True, db_default=True)
+    # Access to invoice: the administrator's switch that wakes the invoice viewers of an online-services subscription.
+    shares_invoices = models.BooleanField(_("access to invoice"), default=False, db_default=False)
     invoice_day = models.PositiveSmallIntegerField(_("invoice day"), default=5)
     payment_term_days = models.PositiveSmallIntegerField(_("payment term in days"), default=30)
     time_zone = models.CharField(
@@ -102,6 +103,10 @@ class BillingProfile(models.Model):
                 name="invoice_day_in_every_month",
                 condition=Q(invoice_day__range=(1, 28)),
                 violation_error_message=_("Choose a day that every month has: 1 to 28."),
+            ),
+            models.CheckConstraint(
+                name="invoices_are_shared_of_subscriptions_only",
+                condition=Q(shares_invoices=False) | Q(kind=ProfileKind.SUBSCRIPTION),
             ),
             models.CheckConstraint(
                 name="coming_po_number_has_a_day",
@@ -141,7 +146,7 @@ class BillingProfile(models.Model):
 
 @tracked()
 class ProfileRole(models.Model):
-    """A role held directly on a billing profile (§2.1)."""
+    """A role held directly on a billing profile (§2.1), by oneself or as a stand-in for somebody until a day."""
 
     profile = models.ForeignKey(BillingProfile, models.PROTECT, related_name="roles")
     user = models.ForeignKey(User, models.PROTECT, related_name="profile_roles")
@@ -149,11 +154,21 @@ class ProfileRole(models.Model):
     assigned_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     assigned_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_on = models.DateField(null=True, blank=True)
+    stands_in_for = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
 
-    objects = RoleQuerySet.as_manager()
+    objects = ProfileRoleQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["profile", "user"], name="one_profile_role_per_person")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["profile", "user"], condition=Q(stands_in_for=None), name="one_profile_role_per_person"
+            ),
+            models.UniqueConstraint(fields=["profile", "user", "stands_in_for"], name="profile_stand_in_once"),
+            models.CheckConstraint(
+                condition=Q(stands_in_for=None) | Q(expires_on__isnull=False) & ~Q(stands_in_for=F("user")),
+                name="profile_stand_in_ends",
+            ),
+        ]
         triggers = [last_owner_stays()]
 
     def __str__(self) -> str:

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.db.models import Q, Value
 from django.db.models.functions import Lower
 
+from accounts.querysets import RoleQuerySet
 from core.policy import PolicyQuerySet
+
+# Invoice viewers of an online-services subscription sleep until the administrator turns access to invoice on (§2.1).
+AWAKE = Q(profile__kind="standard") | Q(profile__shares_invoices=True)
+
+
+class ProfileRoleQuerySet(RoleQuerySet):
+    """Roles on billing profiles, maybe asleep."""
+
+    def active(self, on: date) -> ProfileRoleQuerySet:
+        """Counting on that day: not expired, not asleep, and the person not deactivated."""
+        return super().active(on).filter(AWAKE)  # type: ignore[return-value]
+
+    def asleep(self) -> ProfileRoleQuerySet:
+        """Counting for nothing until the administrator turns access to invoice on."""
+        return self.exclude(AWAKE)
 
 
 class BillingProfileQuerySet(PolicyQuerySet):

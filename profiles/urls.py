@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles import address_views, views, views_recipients
+from profiles import access_views, address_views, views, views_recipients
 
 IN_ACCOUNT = "billing-accounts/<code:code>/billing-profiles/"
 ONE = "billing-profiles/<code:code>/"
@@ -25,10 +25,22 @@ urlpatterns = [
         address_views.profile_change_withdrawal,
         name="profile_change_withdrawal",
     ),
-    path(f"{ONE}permissions/", views.profile_permissions, name="profile_permissions"),
-    path(f"{ONE}permissions/new/", views.profile_role_new, name="profile_role_new"),
-    path(f"{ONE}permissions/<int:role>/removal/", views.profile_role_removal, name="profile_role_removal"),
-    path(f"{ONE}permissions/export/", views.profile_permissions_export, name="profile_permissions_export"),
+    path(f"{ONE}permissions/", access_views.profile_permissions, name="profile_permissions"),
+    path(f"{ONE}permissions/new/", access_views.profile_role_new, name="profile_role_new"),
+    path(f"{ONE}permissions/removal/", access_views.profile_roles_removal, name="profile_roles_removal"),
+    path(f"{ONE}permissions/<int:role>/removal/", access_views.profile_role_removal, name="profile_role_removal"),
+    path(f"{ONE}permissions/<int:role>/stand-in/", access_views.profile_role_stand_in, name="profile_role_stand_in"),
+    path(
+        f"{ONE}permissions/invitations/<int:invitation>/renewal/",
+        access_views.profile_invitation_renewal,
+        name="profile_invitation_renewal",
+    ),
+    path(
+        f"{ONE}permissions/invitations/<int:invitation>/removal/",
+        access_views.profile_invitation_removal,
+        name="profile_invitation_removal",
+    ),
+    path(f"{ONE}permissions/export/", access_views.profile_permissions_export, name="profile_permissions_export"),
     path(f"{ONE}email-preference/", views.profile_email_preference, name="profile_email_preference"),
     path(f"{ONE}recipients/", views_recipients.profile_recipients, name="profile_recipients"),
     path(f"{ONE}recipients/new/", views_recipients.profile_recipient_new, name="profile_recipient_new"),

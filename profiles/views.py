@@ -15,21 +15,16 @@ from core.errors import Refused
 from core.forms import posted
 from core.history import last_change
 from core.lists import read_page, sorting
-from core.policy import Action, PolicyQuerySet, Role, may, read_roles, requires
-from core.spreadsheets import csv_response
-from core.step_up import recently_confirmed
+from core.policy import Action, PolicyQuerySet, may, requires
 from profiles.address_views import planned_change
-from profiles.capabilities import all_capabilities
-from profiles.forms import EmailPreferenceForm, NewProfileForm, PoliciesForm, ProfileForm, RemovalForm, RoleForm
-from profiles.models import BillingProfile, MarketplacePolicy, ProfileRole
-from profiles.people import colleagues_of, count_people, people_on, role_left
+from profiles.forms import EmailPreferenceForm, NewProfileForm, PoliciesForm, ProfileForm
+from profiles.models import BillingProfile, MarketplacePolicy
+from profiles.people import count_people
 from profiles.recipients import recipients_on
 from profiles.services.profiles import create_profile, set_email_preference, set_policies, update_profile
-from profiles.services.roles import assign_profile_role, has_lasting_effective_owner, remove_profile_role
 from profiles.states import ProfileStatus
 
 SORTS = {"name": ["lower_name", "pk"], "status": ["status", "pk"], "po": ["po_number", "pk"]}
-PEOPLE_SHOWN = 100
 
 
 @requires(Action.PROFILE_VIEW, BillingAccount, anywhere=True)
@@ -188,101 +183,6 @@ def invoice_email_preference(request: HttpRequest, account: BillingAccount) -> H
         return redirect("subscriptions", account.code)
     messages.info(request, _("There is nothing yet that is invoiced by e-mail."))
     return redirect("profiles", account.code)
-
-
-@requires(Action.PROFILE_VIEW_ROLES, BillingProfile)
-def profile_permissions(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
-    """The Permissions tab: everybody with a role that counts here, and why (S2-22, S4-12)."""
-    people = people_on(profile, on=timezone.localdate())
-    words = request.GET.get("q", "").strip()[:100].lower()
-    found = [here for here in people if words in here.user.name.lower() or words in here.user.email.lower()]
-    context = {
-        "account": profile.account,
-        "profile": profile,
-        "people_count": len(people),
-        "assigners": sum(Action.PROFILE_ASSIGN_ROLES in here.rights for here in people),
-        "owners_above": [here.user for here in people if here.owns_account],
-        "rows": found[:PEOPLE_SHOWN],
-        "found_count": len(found),
-        "words": words,
-        "explained": request.GET.get("why", ""),
-        "changed": request.GET.get("changed", ""),
-        "may_assign": may(request.user, Action.PROFILE_ASSIGN_ROLES, profile),
-        "may_export": may(request.user, Action.PROFILE_EXPORT_ROLES, profile),
-    }
-    return render(request, "profiles/profile_permissions.html", context)
-
-
-@requires(Action.PROFILE_ASSIGN_ROLES, BillingProfile)
-@recently_confirmed
-def profile_role_new(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
-    """Give somebody of the organisation a role on the profile, or another one than now (S4-12 to S4-14)."""
-    asked = {name: request.GET[name] for name in ("email", "role", "expires_on") if name in request.GET}
-    form = RoleForm(posted(request), profile=profile, initial=asked)
-    if form.is_valid():
-        try:
-            held = assign_profile_role(profile, **form.values(), by=request.user)
-        except Refused as refusal:
-            if refusal.code == "already_holds":
-                messages.info(request, str(refusal))
-                return redirect("profile_permissions", profile.code)
-            form.add_error(None, refusal)
-        else:
-            said = _("%(person)s is %(role)s on “%(name)s” now.")
-            role = held.get_role_display().lower()
-            messages.success(request, said % {"person": held.user, "role": role, "name": profile.name})
-            return redirect(f"{reverse('profile_permissions', args=[profile.code])}?changed={held.user_id}")
-    context = {
-        "account": profile.account,
-        "profile": profile,
-        "form": form,
-        "is_unknown": form.has_error("email", "unknown"),
-        "colleagues": colleagues_of(profile),
-        "capabilities": all_capabilities(sends_invoices=profile.sends_invoices),
-        "changes": asked.get("email", ""),
-    }
-    return render(request, "profiles/profile_role_new.html", context)
-
-
-@requires(Action.PROFILE_ASSIGN_ROLES, BillingProfile)
-@recently_confirmed
-def profile_role_removal(request: HttpRequest, profile: BillingProfile, role: int) -> HttpResponse:
-    """Take a role that was given on the profile away again, after saying what that means (S4-14a)."""
-    held = get_object_or_404(ProfileRole.objects.filter(profile=profile).select_related("user"), pk=role)
-    form = RemovalForm(posted(request))
-    if form.is_valid():
-        try:
-            remove_profile_role(held, by=request.user)
-        except Refused as refusal:
-            form.add_error(None, refusal)
-        else:
-            messages.success(request, _("%(person)s no longer has that role.") % {"person": held.user})
-            # Whoever gave up the last role here may not see this page any more.
-            sees = may(request.user, Action.PROFILE_VIEW_ROLES, profile, read_roles(request.user))
-            return redirect("profile_permissions", profile.code) if sees else redirect("home")
-    is_last_owner = held.role == Role.PROFILE_OWNER and not has_lasting_effective_owner(profile, without=held)
-    context = {
-        "account": profile.account,
-        "profile": profile,
-        "held": held,
-        "form": form,
-        "is_last_owner": is_last_owner,
-        "left": role_left(held, on=timezone.localdate()),
-    }
-    return render(request, "profiles/profile_role_removal.html", context)
-
-
-@requires(Action.PROFILE_EXPORT_ROLES, BillingProfile)
-def profile_permissions_export(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
-    """Who has which role here, as CSV."""
-    header = [_("Name"), _("E-mail"), _("Role here"), _("Given on"), _("Role given"), _("Since"), _("By"), _("Until")]
-    rows = []
-    for here in people_on(profile, on=timezone.localdate()):
-        row, scope = here.given_by, here.scope
-        since = timezone.localdate(row.assigned_at)
-        given = [row.get_role_display(), since, row.assigned_by, row.expires_on]
-        rows.append([here.user.name, here.user.email, here.role.label, scope, *given])
-    return csv_response(f"permissions-{profile.code}", header, rows)
 
 
 def _editable(request: HttpRequest, account: BillingAccount) -> PolicyQuerySet:

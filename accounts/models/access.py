@@ -34,7 +34,10 @@ class ScopeMemory(models.Model):
 
 @tracked()
 class AccountRole(models.Model):
-    """A role on a billing account; it counts for every profile below."""
+    """A role on a billing account; it counts for every profile below.
+
+    A stand-in holds the role of somebody else until a day, beside what they hold themselves.
+    """
 
     account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="roles")
     user = models.ForeignKey(User, models.PROTECT, related_name="account_roles")
@@ -45,12 +48,20 @@ class AccountRole(models.Model):
     assigned_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     assigned_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_on = models.DateField(null=True, blank=True)
+    stands_in_for = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
 
     objects = RoleQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["account", "user"], name="one_account_role_per_person"),
+            models.UniqueConstraint(
+                fields=["account", "user"], condition=Q(stands_in_for=None), name="one_account_role_per_person"
+            ),
+            models.UniqueConstraint(fields=["account", "user", "stands_in_for"], name="account_stand_in_once"),
+            models.CheckConstraint(
+                condition=Q(stands_in_for=None) | Q(expires_on__isnull=False) & ~Q(stands_in_for=F("user")),
+                name="account_stand_in_ends",
+            ),
             models.UniqueConstraint(
                 fields=["account"],
                 condition=Q(role=Role.ACCOUNT_ADMINISTRATOR),
@@ -64,13 +75,16 @@ class AccountRole(models.Model):
 
 
 class Invitation(models.Model):
-    """An account role offered by mail to an address that is nobody yet: one use, seven days (T22).
+    """A role offered by mail to an address that is nobody here yet: one use, seven days (T22).
 
-    The token is in the mail only; here is its digest.
+    `scope` names where the role is given, and `scope_code` on what there; the account itself where it is empty. The
+    account is always that whose row is locked. The token is in the mail only; here is its digest.
     """
 
     code = CodeField()
     account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="invitations")
+    scope = models.CharField(max_length=16, default="account", db_default="account")
+    scope_code = models.CharField(max_length=32, blank=True, default="", db_default="")
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=32, choices=Role.choices)
     language = models.CharField(_("language"), max_length=2, choices=settings.LANGUAGES, default="en")
@@ -93,7 +107,12 @@ class Invitation(models.Model):
         verbose_name_plural = _("invitations")
         constraints = [
             models.UniqueConstraint(
-                Lower("email"), F("account"), condition=Q(status="pending"), name="one_open_invitation"
+                Lower("email"),
+                F("account"),
+                F("scope"),
+                F("scope_code"),
+                condition=Q(status="pending"),
+                name="one_open_invitation",
             )
         ]
         triggers = [only_along(states.INVITATION, "invitation_status_edges")]

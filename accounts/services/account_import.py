@@ -233,7 +233,7 @@ def _account_role(
                 raise
             return "there"
         return "invited"
-    held = AccountRole.objects.filter(account=account, user=person).first()
+    held = AccountRole.objects.filter(account=account, user=person, stands_in_for=None).first()
     if held is not None:
         if (held.role, held.expires_on) != (role, expires_on):
             raise ValidationError({"role": _("The person holds another role there, or until another day.")})

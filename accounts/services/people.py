@@ -125,18 +125,23 @@ def deactivate_person(organisation: Organisation, person: User, *, by: User) -> 
         check_ours(organisation, person)
         if by.pk == person.pk:
             raise Refused(_("You cannot deactivate yourself. Ask another user administrator."), "yourself")
-        owned = AccountRole.objects.filter(user=person, role__in=OWNER_ROLES, expires_on=None)
-        # In one order, so that two administrators never wait for each other.
-        for account in BillingAccount.objects.filter(pk__in=owned.values("account")).order_by("pk"):
+        # Every account of theirs, in one order, so that two administrators never wait for each other. What they become
+        # meanwhile elsewhere waits for the lock on the person, since each new role names them.
+        held = AccountRole.objects.filter(user=person).order_by("account_id")
+        locked = set(held.values_list("account_id", flat=True))
+        for account in BillingAccount.objects.filter(pk__in=locked).order_by("pk"):
             lock_account(account)
-        stored = User.objects.select_for_update(no_key=True).get(pk=person.pk)
+        stored = User.objects.select_for_update().get(pk=person.pk)
+        if not locked.issuperset(held.values_list("account_id", flat=True)):
+            raise Refused(_("Somebody else changed this a moment ago. Look again and retry."), "moved_meanwhile")
+        owned = held.filter(role__in=OWNER_ROLES, expires_on=None)
         if not stored.is_active:
             raise Refused(_("%(person)s is deactivated already.") % {"person": person}, "inactive_person")
-        for held in owned.select_related("account").order_by("account_id"):
-            if held.account.status != "closed" and not has_lasting_owner(held.account, held):
+        for row in owned.select_related("account"):
+            if row.account.status != "closed" and not has_lasting_owner(row.account, {row.pk}):
                 raise Refused(
                     _("%(person)s is the last owner of %(account)s. Make somebody else owner first.")
-                    % {"person": person, "account": held.account},
+                    % {"person": person, "account": row.account},
                     code="last_owner",
                 )
         with acting(by, "person.deactivated"):

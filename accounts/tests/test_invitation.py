@@ -95,7 +95,7 @@ def test_a_new_person_takes_the_role_and_is_signed_in(invitation, account, owner
     assert (stored(invitation).status, stored(invitation).accepted_by) == ("accepted", person)
 
 
-def test_person_and_owners_are_mailed_when_it_is_accepted(invitation):
+def test_person_inviter_and_owners_are_mailed_when_it_is_accepted(invitation):
     client = opened(invitation)
     Message.objects.all().delete()
 
@@ -103,7 +103,7 @@ def test_person_and_owners_are_mailed_when_it_is_accepted(invitation):
 
     assert {(mail.recipient, mail.template) for mail in Message.objects.all()} == {
         (ADDRESS, "role_assigned"),
-        ("owner@alfa.example", "role_assigned"),
+        ("owner@alfa.example", "invitation_used"),
     }
 
 

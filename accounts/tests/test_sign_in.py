@@ -119,7 +119,14 @@ def test_T49_after_signing_in_nobody_is_sent_away(client, person, next_page):
 
 def test_sign_up_and_everything_else_of_allauth_is_closed(client):
     routed = {name for name in get_resolver().reverse_dict if isinstance(name, str) and name.startswith("account_")}
-    own = {"account_overview", "account_person", "account_question", "account_access_export", "account_transfer_new"}
+    own = {
+        "account_overview",
+        "account_viewing",
+        "account_person",
+        "account_question",
+        "account_access_export",
+        "account_transfer_new",
+    }
 
     assert routed - own == {
         "account_login",
@@ -142,6 +149,8 @@ def test_sign_up_and_everything_else_of_allauth_is_closed(client):
         "account_vat_check",
         "account_role_new",
         "account_role_removal",
+        "account_role_stand_in",
+        "account_roles_removal",
         "account_invitation_renewal",
         "account_invitation_removal",
     }

@@ -38,6 +38,7 @@ from accounts.services import (
 )
 from accounts.services.contact import ask_for_proof, give_code
 from accounts.services.people import invite_member, save_person
+from accounts.services.roles import appoint_stand_in
 from billing_portal.demo.catalogue import PRODUCTS, SELLER
 from billing_portal.demo.people import ALFA, BETA, PASSWORD, PEOPLE, Person
 from billing_portal.demo.usage import usage_file
@@ -60,10 +61,10 @@ from payments.services.papers import ask_for_statement
 from payments.services.pay import pay_invoices
 from payments.services.transfers import request_transfer, take_up
 from payments.transfers import transfer_rules
-from profiles.models import BillingProfile, InvoiceSection
+from profiles.models import BillingProfile, InvoiceSection, ProfileRole
 from profiles.services.profiles import create_profile, set_email_preference, set_policies
 from profiles.services.recipients import add_recipient, confirm_recipient, link_of, mute_invoices
-from profiles.services.roles import assign_profile_role
+from profiles.services.roles import ON_PROFILE, assign_profile_role, invite_to_profile
 from subscriptions.models import Price, Product, Subscription, Term
 from subscriptions.sections import add_section, move_to_section
 from subscriptions.services.purchasing import purchase_product
@@ -121,6 +122,7 @@ def make_world(say: Say) -> None:
     say("Reminders")
     _collect(world)
     say("What waits")
+    _away_and_invited(world)
     _waiting(world)
     _questions(world)
     _transfer(world)
@@ -197,6 +199,19 @@ def _alfa(world: World) -> None:
         _buy(world, account, code, quantity, "sanne@alfa.example", world.profiles[profile_name])
     _meter(account, world.profiles["Operations NL"])
     _group(world)
+
+
+def _away_and_invited(world: World) -> None:
+    """Daan is on holiday, and Fatima pays for the warehouse meanwhile; a freelancer was invited to the same profile."""
+    profile, marieke = world.profiles["Warehouse Rotterdam"], world.people["marieke@alfa.example"]
+    daan = ProfileRole.objects.get(profile=profile, user=world.people["daan@alfa.example"])
+    until = world.today + timedelta(days=16)
+    appoint_stand_in(
+        ON_PROFILE, profile, held=daan, user=world.people["fatima@alfa.example"], expires_on=until, by=marieke
+    )
+    invite_to_profile(
+        profile, email="freelancer@zelfstandig.example", role=Role.INVOICE_MANAGER, language="nl", by=marieke
+    )
 
 
 def _recipients_and_sections(world: World) -> None:

@@ -1,15 +1,16 @@
 """Giving and taking roles on a billing profile: the rules of `accounts.services.roles`, told where they differ."""
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
-from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import User
-from accounts.services.roles import RoleScope, assign_role, has_lasting_owner, remove_role
+from accounts.models import BillingAccount, Invitation, User
+from accounts.services.invitations import invite
+from accounts.services.roles import RoleScope, assign_role, has_lasting_owner, register_scope, remove_role
 from core.errors import Refused
 from core.policy import PROFILE_ROLES, Action, Role
 from profiles.models import BillingProfile, ProfileRole
@@ -25,8 +26,22 @@ def assign_profile_role(
     `inactive_person`, `ends_in_the_past`, `already_holds`, `last_owner`, and `no_roles_here` on the
     hidden profile of an online-services subscription.
     """
-    _refuse_hidden(profile)
+    refuse_hidden(profile)
     return assign_role(ON_PROFILE, profile, user=user, role=role, by=by, expires_on=expires_on)  # type: ignore[return-value]
+
+
+def invite_to_profile(
+    profile: BillingProfile,
+    *,
+    email: str,
+    role: Role,
+    by: Any,
+    expires_on: date | None = None,
+    language: str | None = None,
+) -> Invitation:
+    """Offer a role on the profile to whoever reads that mailbox (S4-13). Refuses as `invite`, and `no_roles_here`."""
+    refuse_hidden(profile)
+    return invite(ON_PROFILE, profile, email=email, role=role, by=by, expires_on=expires_on, language=language)
 
 
 def remove_profile_role(held: ProfileRole, *, by: Any) -> None:
@@ -34,38 +49,49 @@ def remove_profile_role(held: ProfileRole, *, by: Any) -> None:
 
     Refuses `removed_meanwhile`, `last_owner` and `no_roles_here`.
     """
-    _refuse_hidden(held.profile)
+    refuse_hidden(held.profile)
     remove_role(ON_PROFILE, held, by=by)
 
 
-def has_lasting_effective_owner(profile: BillingProfile, without: models.Model | None = None) -> bool:
+def has_lasting_effective_owner(profile: BillingProfile, without: Collection[int] = ()) -> bool:
     """Whether somebody owns the profile without an end date, by a role on it or by inheritance (I20).
 
-    The role row `without` is left aside.
+    The role rows of the profile with these primary keys are left aside.
     """
     direct = ProfileRole.objects.active(timezone.localdate()).filter(
         profile=profile, role=Role.PROFILE_OWNER, expires_on=None
     )
-    if isinstance(without, ProfileRole):
-        direct = direct.exclude(pk=without.pk)
-    return direct.exists() or has_lasting_owner(profile.account)
+    return direct.exclude(pk__in=without).exists() or has_lasting_owner(profile.account)
 
 
-ON_PROFILE = RoleScope(
-    model=ProfileRole,
-    field="profile",
-    right=Action.PROFILE_ASSIGN_ROLES,
-    roles=PROFILE_ROLES,
-    account_of=lambda profile: profile.account,
-    owner_stays=has_lasting_effective_owner,
-    people_to_tell=effective_owners,
-    path_of=lambda profile: reverse("profile_permissions", args=[profile.code]),
-)
-
-
-def _refuse_hidden(profile: BillingProfile) -> None:
+def refuse_hidden(profile: BillingProfile) -> None:
+    """Refuse `no_roles_here` on the hidden profile of an online-services subscription."""
     if not profile.is_shown:
         raise Refused(
             _("A subscription of an online-services account has no roles of its own: its administrator owns it."),
             "no_roles_here",
         )
+
+
+def _find(account: BillingAccount, code: str) -> BillingProfile | None:
+    profiles = BillingProfile.objects.filter(account=account, code=code).shown().open()
+    return profiles.select_related("account").first()
+
+
+ON_PROFILE = register_scope(
+    RoleScope(
+        name="profile",
+        model=ProfileRole,
+        field="profile",
+        right=Action.PROFILE_ASSIGN_ROLES,
+        roles=PROFILE_ROLES,
+        owner=Role.PROFILE_OWNER,
+        account_of=lambda profile: profile.account,
+        owner_stays=has_lasting_effective_owner,
+        people_to_tell=effective_owners,
+        path_of=lambda profile: reverse("profile_permissions", args=[profile.code]),
+        home_of=lambda profile: profile.get_absolute_url(),
+        code_of=lambda profile: profile.code,
+        find=_find,
+    )
+)

@@ -87,7 +87,7 @@ def test_S4_14a_only_roles_given_here_have_verbs(browser, profile, tom):
     text = browser.get(page(profile)).content.decode()
 
     assert text.count(reverse("profile_role_removal", args=[profile.code, tom.pk])) == 1
-    assert text.count("/removal/") == 1
+    assert text.count("/removal/") == 2  # its own, and that of everybody who is ticked
     assert "Inherited roles come from the account and cannot be removed here." in text
 
 
@@ -117,7 +117,7 @@ def test_list_asks_the_same_of_the_database_whoever_is_on_it(browser, profile, n
     for _each in range(number):
         ProfileRoleFactory(profile=profile)
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(10):
         response = browser.get(page(profile))
 
     assert len(response.context["rows"]) == 1 + number
@@ -141,7 +141,7 @@ def test_T38_export_lists_everybody_without_formulas(browser, profile, tom):
     response = browser.get(export(profile))
 
     rows = list(csv.reader(io.StringIO(response.content.decode("utf-8-sig"))))
-    assert rows[0] == ["Name", "E-mail", "Role here", "Given on", "Role given", "Since", "By", "Until"]
+    assert rows[0] == ["Name", "E-mail", "Role here", "Given on", "Role given", "Since", "By", "Until", "Stands in for"]
     assert [row[:5] for row in rows[1:2]] == [
         ["Marieke de Vries", rows[1][1], "Billing profile owner", "Alfa", "Billing account owner"]
     ]
@@ -154,6 +154,7 @@ def test_T38_export_lists_everybody_without_formulas(browser, profile, tom):
         "2025-06-18",
         "Marieke de Vries",
         "2099-12-31",
+        "",
     ]
     assert response["Content-Disposition"] == f'attachment; filename="permissions-{profile.code}.csv"'
 
@@ -163,3 +164,39 @@ def test_every_role_on_the_profile_may_export(client, profile, role):
     client.force_login(ProfileRoleFactory(profile=profile, role=role).user)
 
     assert client.get(export(profile)).status_code == 200
+
+
+def test_S4_12_a_long_list_goes_by_pages_of_which_none_is_lost(browser, profile):
+    for number in range(60):
+        ProfileRoleFactory(profile=profile, user=UserFactory(name=f"Person {number:02}"), role=Role.PROFILE_READER)
+
+    seen, address = [], ""
+    while True:
+        response = browser.get(page(profile) + address)
+        seen += [here.user.name for here in response.context["rows"]]
+        if not (address := response.context["page"].older):
+            break
+
+    assert seen == ["Marieke de Vries", *(f"Person {number:02}" for number in range(60))]
+    assert "1 of 61 people can assign roles." in response.content.decode()
+    assert "61 people with a role that counts here" in response.content.decode()
+
+
+def test_S4_12_the_list_is_filtered_by_the_role_that_counts_and_sorted_by_name(browser, profile, tom):
+    reader = AccountRoleFactory(account=profile.account, role=Role.ACCOUNT_READER, user=UserFactory(name="Anna")).user
+    names = [here.user.name for here in browser.get(page(profile), {"role": "profile_reader"}).context["rows"]]
+    by_name = [here.user.name for here in browser.get(page(profile), {"sort": "-name"}).context["rows"]]
+
+    assert names == [reader.name]
+    assert by_name == ["Tom Bakker", "Marieke de Vries", "Anna"]
+
+
+def test_S4_14a_everything_that_the_ticked_people_hold_here_goes(browser, profile, owner, tom):
+    kees = ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER)
+    removal = reverse("profile_roles_removal", args=[profile.code])
+
+    shown = browser.get(removal, {"person": [tom.user.pk, kees.user.pk, owner.pk]})
+    assert [row.pk for row in shown.context["held"]] == [kees.pk, tom.pk]
+    browser.post(removal, {"role": [kees.pk, tom.pk]})
+
+    assert not ProfileRole.objects.filter(profile=profile).exists()

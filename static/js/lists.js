@@ -2,7 +2,7 @@
 
 function boxesOf(bar) {
   const form = document.getElementById(bar.dataset.selection);
-  return [...form.elements].filter((field) => field.type === "checkbox" && field.dataset.minor !== undefined);
+  return [...form.elements].filter((field) => field.type === "checkbox");
 }
 
 function draw(bar) {
@@ -13,7 +13,7 @@ function draw(bar) {
   for (const part of bar.querySelectorAll(".selbar-sum, .sep")) part.hidden = false;
   bar.querySelector("[data-selection-count]").textContent = chosen.length;
   const total = bar.querySelector("[data-selection-total]");
-  if (total) total.textContent = money(chosen.reduce((sum, box) => sum + Number(box.dataset.minor), 0), bar.dataset);
+  if (total) total.textContent = money(chosen.reduce((sum, box) => sum + Number(box.dataset.minor ?? 0), 0), bar.dataset);
   const all = document.querySelector(`[data-select-all="${bar.dataset.selection}"]`);
   if (!all) return;
   const able = boxes.filter((box) => !box.disabled);

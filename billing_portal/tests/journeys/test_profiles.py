@@ -8,6 +8,7 @@ from accounts.tests.factories import (
     OrganisationMemberFactory,
     UserFactory,
 )
+from billing_portal.tests.journeys.person import KEYBOARD
 from core.policy import PROFILE_ROLES, Role
 from profiles.models import BillingProfile, ProfileRole
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
@@ -99,7 +100,7 @@ def test_S2_22_each_role_is_given_and_taken_away(person, marieke, account, long)
     owner.looks()
 
 
-def test_S4_13_an_address_of_nobody_is_refused_with_the_way_out(person, marieke, account):
+def test_S4_13_an_address_of_nobody_is_invited_and_the_invitation_revoked(person, marieke, account):
     profile = BillingProfileFactory(account=account, name="Operations NL")
     owner = person(marieke)
     owner.opens(f"/billing-profiles/{profile.code}/permissions/")
@@ -107,9 +108,40 @@ def test_S4_13_an_address_of_nobody_is_refused_with_the_way_out(person, marieke,
     owner.reads("Add role assignment")
     owner.types("E-mail", "nobody@elsewhere.example")
     owner.presses("Save")
-    owner.sees("You own the account: invite the person there, then give the role here.")
+    owner.sees("%(email)s gets an invitation by e-mail.", email="nobody@elsewhere.example")
     owner.looks()
+    owner.presses("More for %(email)s", email="nobody@elsewhere.example")
+    owner.follows("Revoke")
+    owner.reads("Revoke the invitation")
+    owner.looks()
+    owner.presses("Revoke")
+    owner.sees("The invitation of %(email)s no longer works.", email="nobody@elsewhere.example")
     assert not ProfileRole.objects.exists()
+
+
+def test_a_stand_in_is_appointed_and_several_roles_are_removed(person, marieke, account):
+    profile = BillingProfileFactory(account=account, name="Operations NL")
+    for name, email in (("Daan Vos", "daan@alfa.example"), ("Fatima El Amrani", "fatima@alfa.example")):
+        ProfileRoleFactory(profile=profile, user=UserFactory(name=name, email=email), role=Role.INVOICE_MANAGER)
+    owner = person(marieke)
+    owner.opens(f"/billing-profiles/{profile.code}/permissions/")
+    owner.presses("Change or remove the role of %(name)s", name="Daan Vos")
+    owner.follows("Appoint a stand-in")
+    owner.reads("Appoint a stand-in")
+    owner.looks()
+    owner.types("E-mail of the stand-in", "fatima@alfa.example")
+    # A date field takes the digits of a day from the keyboard, in the order of the language.
+    owner.types("Until", "04042099" if owner.way.means == KEYBOARD else "2099-04-04")
+    owner.presses("Appoint")
+    owner.sees("%(person)s stands in for %(whom)s now.", person="Fatima El Amrani", whom="Daan Vos")
+    for name in ("Daan Vos", "Fatima El Amrani"):
+        owner.ticks("Select the role of %(person)s", person=name)
+    owner.looks()
+    owner.presses("Remove selected")
+    owner.reads("Remove roles")
+    owner.looks()
+    owner.presses("Remove roles")
+    assert not ProfileRole.objects.filter(profile=profile).exists()
 
 
 def test_S4_14b_the_last_owner_stays(person):
