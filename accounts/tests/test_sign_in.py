@@ -122,6 +122,9 @@ def test_sign_up_and_everything_else_of_allauth_is_closed(client):
     own = {
         "account_overview",
         "account_viewing",
+        "account_reviews",
+        "account_review_new",
+        "account_review_interval",
         "account_person",
         "account_question",
         "account_access_export",
