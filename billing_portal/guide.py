@@ -26,6 +26,7 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.PROFILE_EDIT_BILL_TO: _("Change the bill-to address"),
     Action.PROFILE_EDIT_SHIP_TO: _("Change the service usage address"),
     Action.PROFILE_EDIT_PO_NUMBER: _("Set the PO number"),
+    Action.PROFILE_MANAGE_PURCHASE_ORDERS: _("Add, change and close purchase orders with a budget"),
     Action.PROFILE_EDIT_INVOICE_DAY: _("Set the invoice day"),
     Action.PROFILE_EDIT_EMAIL_PREFERENCE: _("Switch invoices by e-mail on and off"),
     Action.PROFILE_EDIT_RECIPIENTS: _("Add and remove extra addresses for invoices"),

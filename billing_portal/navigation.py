@@ -61,6 +61,7 @@ IN_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
             Entry("log", _("Statements of account"), "statements", Action.INVOICE_DOWNLOAD),
             Entry("card", _("Payment methods"), "payment_methods", Action.METHOD_VIEW),
             Entry("layers", _("Billing profiles"), "profiles", Action.PROFILE_VIEW),
+            Entry("document", _("Purchase orders"), "purchase_orders", Action.PROFILE_VIEW),
             Entry("box", _("Subscriptions"), "subscriptions", Action.SUBSCRIPTION_VIEW),
         ),
     ),
@@ -113,7 +114,7 @@ ACCOUNT_MENU: tuple[Entry, ...] = (
 )
 
 # An online-services account keeps a profile per subscription and never shows one (architecture §3).
-_ONLY_WITH_PROFILES = frozenset({"profiles"})
+_ONLY_WITH_PROFILES = frozenset({"profiles", "purchase_orders"})
 # For who keeps the people or the profile of an organisation.
 _FOR_ORGANISATIONS = frozenset({"organisations"})
 

@@ -13,6 +13,7 @@ from invoices.documents import archive
 from invoices.documents.source import FACTS
 from invoices.models import CreditLot, Delivery, Dispatch, Document, RunRange
 from invoices.services.credits import EXPIRY_NOTICES, expire_credit, tell_of_expiring_credit, today_of
+from invoices.services.purchase_orders import warn_of_budgets
 from invoices.services.run import bill_range
 from invoices.services.schedule import conclude_run, start_due_runs
 from invoices.states import DispatchStatus, DocumentStatus
@@ -106,6 +107,12 @@ def credit_still_counts(message: Message) -> Verdict:
     address = message.recipient.lower()
     keeping = keepers_of(lot.profile, on=timezone.localdate())
     return Verdict.SEND if address in {person.billing_email.lower() for person in keeping} else Verdict.WITHDRAW
+
+
+@clock("hourly")
+def warn_of_order_budgets(slot: datetime) -> None:
+    """Tell of purchase orders that are used up, or nearly (P17)."""
+    warn_of_budgets()
 
 
 @recheck(MailClass.INVOICE_ISSUED)

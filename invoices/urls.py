@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from invoices import downloads, views, views_credits
+from invoices import downloads, views, views_credits, views_orders
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/<code:code>/invoices/", views.invoices, name="invoices"),
@@ -17,6 +17,20 @@ urlpatterns: list[URLPattern] = [
         name="profile_credit_balance",
     ),
     path("billing-profiles/<code:code>/credits/", views_credits.profile_credits, name="profile_credits"),
+    path("billing-accounts/<code:code>/purchase-orders/", views_orders.purchase_orders, name="purchase_orders"),
+    path(
+        "billing-profiles/<code:code>/purchase-orders/",
+        views_orders.profile_purchase_orders,
+        name="profile_purchase_orders",
+    ),
+    path(
+        "billing-profiles/<code:code>/purchase-orders/new/",
+        views_orders.profile_purchase_order_new,
+        name="profile_purchase_order_new",
+    ),
+    path("purchase-orders/<code:code>/", views_orders.purchase_order_detail, name="purchase_order_detail"),
+    path("purchase-orders/<code:code>/edit/", views_orders.purchase_order_edit, name="purchase_order_edit"),
+    path("purchase-orders/<code:code>/closing/", views_orders.purchase_order_closing, name="purchase_order_closing"),
     path("check/", downloads.document_check, name="document_check"),
     path("check/<code:code>/", downloads.document_check_result, name="document_check_result"),
     path("invoices/<code:code>/deliveries/<int:delivery_id>/resend/", views.delivery_resend, name="delivery_resend"),

@@ -7,6 +7,7 @@ from invoices.models.exchange import ExchangeRate
 from invoices.models.holds import BillingHold
 from invoices.models.invoices import BillingPeriod, Invoice, InvoiceKind, InvoiceLine, NumberSeries, VatGroup
 from invoices.models.ledger import LedgerAccount, Posting
+from invoices.models.purchase_orders import OrderState, PurchaseOrder
 from invoices.models.runs import BillingRun, ParkedProfile, ParkReason, RunOrigin, RunRange, RunTotal
 
 __all__ = [
@@ -29,9 +30,11 @@ __all__ = [
     "InvoiceLine",
     "LedgerAccount",
     "NumberSeries",
+    "OrderState",
     "ParkReason",
     "ParkedProfile",
     "Posting",
+    "PurchaseOrder",
     "RunOrigin",
     "RunRange",
     "RunTotal",

@@ -293,6 +293,10 @@ class InvoiceLine(models.Model):
     invoice_section = models.CharField(max_length=100, blank=True, db_default="")
     # The heading under which the line stands otherwise: the subscription's name at issue.
     section = models.CharField(max_length=200, blank=True)
+    # The customer's order that it draws from (P17).
+    purchase_order = models.ForeignKey(
+        "invoices.PurchaseOrder", models.PROTECT, null=True, related_name="lines", db_index=False
+    )
     description = models.CharField(max_length=400)
     service_name = models.CharField(max_length=200, blank=True)
     quantity = models.DecimalField(max_digits=38, decimal_places=18)
@@ -309,6 +313,11 @@ class InvoiceLine(models.Model):
     vat_rate = models.DecimalField(max_digits=5, decimal_places=2)
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["purchase_order"], condition=Q(purchase_order__isnull=False), name="line_of_purchase_order"
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["invoice", "position"], name="line_position_once"),
             models.UniqueConstraint(

@@ -54,7 +54,8 @@ def ensure_series(seller: Seller) -> None:
 def write_drafts(month: Month, seller: Seller, *, on: date) -> list[int]:
     """Write the drafts that `compute_drafts` left in its tables; returns the ids of the invoices.
 
-    They carry the PO number that is in force on the day `on` (P17).
+    They carry the purchase order, or else the PO number, that is in force on the day `on`; a subscription with an
+    order of its own draws from that (P17).
     Every profile gets its billing period, also one without lines, which gets no document (I7). Addresses are
     those in force on the day of issue, `on`.
     """
@@ -66,6 +67,7 @@ def write_drafts(month: Month, seller: Seller, *, on: date) -> list[int]:
         ids = [row[0] for row in written]
         if ids:
             cursor.execute(_LINES)
+            cursor.execute(_ORDERS, values)
             cursor.execute(_VAT_GROUPS)
             cursor.execute(_CHARGES)
             if any(credits for _id, credits in written):
@@ -127,6 +129,21 @@ def _copy_of(alias: str) -> str:
     ), '{{}}'))"""  # noqa: S608 names of columns
 
 
+def _order_in_force(of: str) -> str:
+    """SQL for the first order of those that is valid on the day and not used up."""
+    return f"""(
+        SELECT o.id FROM invoices_purchaseorder o
+        WHERE {of} AND o.closed_on IS NULL AND o.valid_from <= %(on)s
+            AND (o.valid_until IS NULL OR o.valid_until >= %(on)s)
+            AND (o.budget_minor IS NULL OR o.budget_minor > coalesce((
+                SELECT sum(CASE x.kind WHEN 'credit_note' THEN -l.net_minor ELSE l.net_minor END)
+                FROM invoices_invoiceline l JOIN invoices_invoice x ON x.id = l.invoice_id
+                WHERE l.purchase_order_id = o.id AND x.status NOT IN ('draft', 'void')
+            ), 0))
+        ORDER BY o.valid_from, o.id LIMIT 1
+    )"""  # noqa: S608 conditions of ours
+
+
 _PERIODS = """
 INSERT INTO invoices_billingperiod (profile_id, month)
 SELECT profile_id, %(first)s FROM billing_draft ORDER BY profile_id
@@ -143,7 +160,11 @@ SELECT d.invoice_id, d.code, d.kind, p.account_id, p.id, b.id, %(first)s, %(last
     d.net, d.credit, d.vat, d.net - d.credit + d.vat, d.prepaid, 0,
     %(seller)s::jsonb, {_copy_of("sold_to")}, {_copy_of("bill_to")},
     CASE WHEN p.ship_to_id IS NULL THEN '{{}}' ELSE {_copy_of("ship_to")} END, a.name, p.name, d.vat_id,
-    CASE WHEN p.coming_po_from <= %(on)s THEN p.coming_po_number ELSE p.po_number END, p.payment_term_days, d.language,
+    coalesce(
+        (SELECT number FROM invoices_purchaseorder
+            WHERE id = {_order_in_force("o.profile_id = p.id AND o.subscription_id IS NULL")}),
+        CASE WHEN p.coming_po_from <= %(on)s THEN p.coming_po_number ELSE p.po_number END
+    ), p.payment_term_days, d.language,
     CASE WHEN d.vat <> 0 THEN coalesce(d.vat_currency, '') ELSE '' END, CASE WHEN d.vat <> 0 THEN d.vat_exchanged END,
     CASE WHEN d.vat <> 0 THEN d.exchange_rate END, CASE WHEN d.vat <> 0 THEN d.exchange_day END
 FROM billing_draft d
@@ -170,6 +191,20 @@ SELECT l.line_id, d.invoice_id, l.position, l.subscription_id, l.purchase_id, l.
 FROM billing_draft d JOIN billing_draft_line l ON l.profile_id = d.profile_id
 ORDER BY d.invoice_id, l.position
 """
+
+# Few profiles have orders, and only their lines are touched again.
+_ORDERS = f"""
+UPDATE invoices_invoiceline SET purchase_order_id = found.order_id
+FROM (
+    SELECT l.line_id, coalesce(
+        {_order_in_force("o.subscription_id = l.subscription_id")},
+        {_order_in_force("o.profile_id = d.profile_id AND o.subscription_id IS NULL")}
+    ) AS order_id
+    FROM billing_draft d JOIN billing_draft_line l ON l.profile_id = d.profile_id
+    WHERE d.kind IS NOT NULL AND (SELECT true FROM invoices_purchaseorder WHERE profile_id = d.profile_id LIMIT 1)
+) AS found
+WHERE id = found.line_id AND found.order_id IS NOT NULL
+"""  # noqa: S608 conditions of ours
 
 _VAT_GROUPS = """
 INSERT INTO invoices_vatgroup (invoice_id, category, rate, base_minor, credit_minor, vat_minor, wording)
