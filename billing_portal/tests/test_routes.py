@@ -27,8 +27,8 @@ from billing_portal.models import AccessReview
 from billing_portal.tests.children import parameters_of
 from billing_portal.tests.world import POSITIONS, Place, World, make_world
 from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement, Role
-from invoices.models import Invoice
-from invoices.tests.factories import InvoiceFactory
+from invoices.models import Invoice, PurchaseOrder
+from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
 from payments.models import CardSetup, Paper, Payment, PaymentMethod, TransferRequest
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.models import BillingProfile
@@ -45,6 +45,7 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
     Organisation: lambda place: place.account.organisation,
     NameChange: lambda place: NameChangeFactory(account=place.account, status="withdrawn"),
     Invoice: lambda place: InvoiceFactory(profile=place.profile),
+    PurchaseOrder: lambda place: PurchaseOrderFactory(profile=place.profile),
     PaymentMethod: lambda place: PaymentMethodFactory(account=place.account, profile=place.profile),
     SupportRequest: lambda place: SupportRequestFactory(profile=place.profile),
     Payment: lambda place: PaymentFactory(invoices=[InvoiceFactory(profile=place.profile)]),

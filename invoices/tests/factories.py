@@ -31,6 +31,7 @@ from invoices.models import (
     ParkedProfile,
     ParkReason,
     Posting,
+    PurchaseOrder,
     VatGroup,
 )
 from profiles.models import BillingProfile
@@ -93,6 +94,18 @@ class ChargeFactory(DjangoModelFactory):
     currency = factory.SelfAttribute("account.currency")
     started_at = datetime(2026, 10, 1, tzinfo=UTC)
     ended_at = datetime(2026, 10, 2, tzinfo=UTC)
+
+
+class PurchaseOrderFactory(DjangoModelFactory):
+    """An order of € 1,000.00 from October 2026 on."""
+
+    class Meta:
+        model = PurchaseOrder
+
+    profile = factory.SubFactory(BillingProfileFactory)
+    number = factory.Sequence(lambda n: f"45{n:05}")
+    budget_minor = 100_000
+    valid_from = OCTOBER.first
 
 
 class ParkedProfileFactory(DjangoModelFactory):
