@@ -3,7 +3,18 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from payments.views import closing, collecting, links, methods, one_method, papers, payments, transfers, webhooks
+from payments.views import (
+    closing,
+    collecting,
+    links,
+    methods,
+    one_method,
+    papers,
+    payments,
+    several,
+    transfers,
+    webhooks,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("billing-accounts/<code:code>/payment-methods/", methods.payment_methods, name="payment_methods"),
@@ -61,6 +72,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("transfer-requests/<code:code>/withdrawal/", transfers.transfer_withdrawal, name="transfer_withdrawal"),
     path("card-setups/<code:code>/return/", methods.card_setup_return, name="card_setup_return"),
     path("invoices/<code:code>/payment/", payments.invoice_payment, name="invoice_payment"),
+    path("billing-profiles/<code:code>/payment/", several.profile_payment, name="profile_payment"),
+    path("billing-accounts/<code:code>/balance/", several.account_balance, name="account_balance"),
     path("invoices/<code:code>/promise/", collecting.invoice_promise, name="invoice_promise"),
     path(
         "invoices/<code:code>/payment-links/revocation/",

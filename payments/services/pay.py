@@ -34,6 +34,7 @@ from payments.gateways.base import (
 )
 from payments.gateways.breaker import GatewayResting, rest_of
 from payments.gateways.registry import gateway_named
+from payments.limits import demand_within
 from payments.models import Allocation, DebitNotice, Family, Initiator, Mandate, PayLink, Payment, PaymentMethod
 from payments.services.customers import customer_of
 from payments.services.methods import is_offered, lock_method
@@ -65,7 +66,7 @@ def pay_invoices(
 
     Refuses, and asks the gateway nothing: `not_payable`, `pays_too_much`, `under_way` (an attempt whose
     outcome is open), `method_gone`, `expired`, `mandate_ended`, `not_announced`, `not_offered`,
-    `too_many_declines`, `request_changed`, `gateway_rests`.
+    `too_many_declines`, `request_changed`, `gateway_rests`, `over_limit`.
     """
     if by is None and initiated_by == Initiator.USER:
         raise ValueError("a person pays, or nobody does")
@@ -186,6 +187,8 @@ def _write_intent(
             _check_method(method, stored[parts[0][0].pk], at)
             if method.family == Family.DIRECT_DEBIT:
                 _check_mandate(method, parts, initiated_by, at)
+        amount = Money.total((part for _invoice, part in parts), parts[0][1].currency)
+        demand_within(method.family if method else Family.WALLET, amount)
         _check_declines(profile.account, at)
         payment = Payment.objects.create(
             account_id=profile.account_id,
@@ -194,8 +197,8 @@ def _write_intent(
             family=method.family if method else Family.WALLET,
             method_text=method.short_name if method else "iDEAL",
             gateway=method.gateway if method else settings.PAYMENT_GATEWAY,
-            amount_minor=sum(part.minor for _invoice, part in parts),
-            currency=parts[0][1].currency,
+            amount_minor=amount.minor,
+            currency=amount.currency,
             idempotency_key=uuid.uuid4().hex,
             request_key=request_key,
             request_hash=digest,

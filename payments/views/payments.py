@@ -19,6 +19,7 @@ from invoices.models import Invoice
 from payments.declines import DECLINES, explain
 from payments.filters import SEGMENTS, PaymentFilter
 from payments.forms import IDEAL, PayForm
+from payments.limits import limit_words
 from payments.models import Payment
 from payments.services.pay import attempts_holding, cancel_payment, pay_invoices, pay_once
 from payments.services.settle import look_up
@@ -141,6 +142,7 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         "decline": explain(declined.decline_reason) if declined else None,
         "under_way": attempts_holding([invoice]).first(),
         "today": today,
+        "limits": limit_words(invoice.currency, offers_ideal=offers_ideal),
         "total": form.total,
         "left": invoice.amount_due - form.total if form.total < invoice.amount_due else Money.zero(invoice.currency),
         "also_overdue": Invoice.objects.filter(profile=invoice.profile).overdue(today).exclude(pk=invoice.pk)[:1],
