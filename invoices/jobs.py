@@ -11,12 +11,13 @@ from core.models import Message
 from invoices import deliveries
 from invoices.documents import archive
 from invoices.documents.source import FACTS
-from invoices.models import CreditLot, Delivery, Dispatch, Document, RunRange
+from invoices.models import CreditLot, Delivery, Dispatch, Document, Preflight, RunRange
 from invoices.services.credits import EXPIRY_NOTICES, expire_credit, tell_of_expiring_credit, today_of
+from invoices.services.looking import look_beforehand
 from invoices.services.purchase_orders import warn_of_budgets
 from invoices.services.run import bill_range
 from invoices.services.schedule import conclude_run, start_due_runs
-from invoices.states import DispatchStatus, DocumentStatus
+from invoices.states import DispatchStatus, DocumentStatus, RunStatus
 from profiles.people import keepers_of
 
 # With pauses that grow to an hour, that is a day.
@@ -29,6 +30,14 @@ def start_billing(slot: datetime) -> None:
     """Bill the profiles whose invoice day has come, each in its time zone, and those that were missed."""
     # By now, and not by the slot: one that was missed does all that is due since.
     start_due_runs(timezone.now())
+
+
+@job(due=lambda now: Preflight.objects.filter(status=RunStatus.RUNNING, is_by_command=False))
+def look_before_run(row_id: int) -> None:
+    """Look at what a billing run would issue, and at what is the matter with it."""
+    preflight = Preflight.objects.filter(pk=row_id, status=RunStatus.RUNNING).first()
+    if preflight:
+        look_beforehand(preflight)
 
 
 # One at a time, so that no worker sets aside what others could do.

@@ -5,9 +5,9 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -20,8 +20,10 @@ from core.forms import posted
 from core.money import Money
 from core.periods import Month
 from invoices.forms import HoldForm, ReleaseForm, RunForm
-from invoices.models import BillingHold, BillingRun, InvoiceKind, ParkedProfile, RunRange
+from invoices.models import BillingHold, BillingRun, InvoiceKind, ParkedProfile, Preflight, RunRange
+from invoices.preflight_rows import PreflightRows, csv_lines
 from invoices.services.holding import hold_profile, release_hold
+from invoices.services.looking import start_preflight, stop_preflight
 from invoices.services.parking import release_profiles
 from invoices.services.run import refusals_now, seller_today
 from invoices.services.schedule import resume_run, start_run, stop_run
@@ -240,6 +242,90 @@ class BillingRunAdmin(ReadOnly, admin.ModelAdmin):
         except Refused as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
         return redirect("admin:invoices_billingrun_change", run.pk)
+
+
+@admin.register(Preflight)
+class PreflightAdmin(ReadOnly, admin.ModelAdmin):
+    """Looks before a run: what it would issue, and what somebody should look at, with the ways to mend it."""
+
+    list_display = ("__str__", "on", "status", "profiles_done", "profiles_total", "started_at", "finished_at")
+    list_filter = ("status",)
+    ordering = ("-pk",)
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return bool(request.user.has_perm("invoices.add_preflight"))
+
+    def get_urls(self) -> list[Any]:
+        own = [path("<int:pk>/csv/", self.admin_site.admin_view(self.csv), name="invoices_preflight_csv")]
+        return [*own, *super().get_urls()]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Begin a look; a worker does it."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = RunForm(posted(request), on=seller_today())
+        if form.is_valid():
+            try:
+                preflight = start_preflight(form.month, by=staff(request))
+            except Refused as refusal:
+                form.add_error(None, refusal)
+            else:
+                return redirect("admin:invoices_preflight_change", preflight.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Look before a billing run"),
+            "opts": self.opts,
+            "form": form,
+        }
+        return render(request, "invoices/admin/preflight_new.html", context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """What was found: totals, each kind of finding with its number, and the profiles, filtered and sorted."""
+        preflight = self._preflight(request, object_id)
+        if request.method == "POST":
+            return self._stop(request, preflight)
+        rows = PreflightRows(preflight, request.GET)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Look before the run of %(month)s") % {"month": preflight},
+            "opts": self.opts,
+            "preflight": preflight,
+            "totals": [_foreseen(currency, total) for currency, total in preflight.totals.items()],
+            "rows": rows,
+            "page": rows.page(),
+        }
+        return render(request, "invoices/admin/preflight.html", context)
+
+    def csv(self, request: HttpRequest, pk: int) -> StreamingHttpResponse:
+        """The rows that the page's filters leave, as a file."""
+        preflight = self._preflight(request, str(pk))
+        lines = csv_lines(PreflightRows(preflight, request.GET).found())
+        name = f"preflight-{preflight}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+
+    def _preflight(self, request: HttpRequest, object_id: str) -> Preflight:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return get_object_or_404(Preflight, pk=object_id if object_id.isdecimal() else None)
+
+    def _stop(self, request: HttpRequest, preflight: Preflight) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        try:
+            stop_preflight(preflight)
+        except Refused as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
+        return redirect("admin:invoices_preflight_change", preflight.pk)
+
+
+def _foreseen(currency: str, total: dict[str, int]) -> dict[str, Any]:
+    """What would be issued in a currency, in money."""
+    net, vat = Money(total["net_minor"], currency), Money(total["vat_minor"], currency)
+    return {**total, "currency": currency, "net": net, "vat": vat, "total": net + vat}
 
 
 def staff(request: HttpRequest) -> User:

@@ -7,6 +7,7 @@ from invoices.models.exchange import ExchangeRate
 from invoices.models.holds import BillingHold
 from invoices.models.invoices import BillingPeriod, Invoice, InvoiceKind, InvoiceLine, NumberSeries, VatGroup
 from invoices.models.ledger import LedgerAccount, Posting
+from invoices.models.preflights import Finding, Preflight, PreflightRow
 from invoices.models.purchase_orders import OrderState, PurchaseOrder
 from invoices.models.runs import BillingRun, ParkedProfile, ParkReason, RunOrigin, RunRange, RunTotal
 
@@ -25,6 +26,7 @@ __all__ = [
     "Document",
     "DocumentKind",
     "ExchangeRate",
+    "Finding",
     "Invoice",
     "InvoiceKind",
     "InvoiceLine",
@@ -34,6 +36,8 @@ __all__ = [
     "ParkReason",
     "ParkedProfile",
     "Posting",
+    "Preflight",
+    "PreflightRow",
     "PurchaseOrder",
     "RunOrigin",
     "RunRange",

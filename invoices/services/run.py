@@ -133,6 +133,7 @@ class RunReport:
 
 Each = Callable[[Month, Draft], None]
 Progress = Callable[[Month, int, int], None]
+Inspect = Callable[[Month, Sequence[int], Sequence[Draft], Sequence[Problem]], None]
 
 
 def run_billing(
@@ -144,12 +145,14 @@ def run_billing(
     is_dry: bool = False,
     each: Each | None = None,
     progress: Progress | None = None,
+    inspect: Inspect | None = None,
     chunk: int = CHUNK,
 ) -> RunReport:
     """Bill every profile up to and including the month, issued on the day `on`; safe to repeat and to run side by side.
 
     `among` narrows the profiles, `each` gets every document as it is issued (in a dry run: would be),
-    `progress` how many profiles are done with a month, of all that are behind. A dry run writes nothing.
+    `progress` how many profiles are done with a month, of all that are behind. A dry run writes nothing; `inspect` gets
+    each chunk of it, in the transaction of its drafts.
 
     Refuses, and then nothing is issued: `month_open` on a day when the month is not over,
     `seller_incomplete`, and `date_runs_backwards` for a day before the last issue date (I8).
@@ -165,7 +168,7 @@ def run_billing(
     report.held = BillingHold.objects.unreleased().filter(profile__in=profiles).count()
     run = _Run(seller, profiles, report, each, progress, chunk, list(ANALYZED_AFTER) if is_first else [])
     if is_dry:
-        run.preview()
+        run.preview(inspect)
     else:
         ensure_series(seller)
         with _written_down(run, by):
@@ -294,7 +297,7 @@ class _Run:
             return False
         return not BillingRun.objects.filter(pk=self.part.run_id, status=RunStatus.RUNNING).exists()
 
-    def preview(self) -> None:
+    def preview(self, inspect: Inspect | None) -> None:
         if str(self.seller.country) not in UNION:
             return
         parked: set[int] = set()
@@ -311,6 +314,8 @@ class _Run:
                     problems += compute_drafts(month, candidates, on=self.report.on, home=home_currency(self.seller))
                     forget_drafts(problem.profile_id for problem in problems)
                     drafts = read_drafts()
+                    if inspect:
+                        inspect(month, ids, drafts, problems)
                 parked |= {problem.profile_id for problem in problems}
                 self._tell(month, len(ids) - len(problems), drafts, problems)
             month = month.next
