@@ -160,6 +160,13 @@ def all_activity(scope: BillingAccount | BillingProfile, filters: Filters) -> li
     return entries
 
 
+def entries_after(scope: BillingAccount | BillingProfile, key: Sequence[Any] | None, most: int) -> list[Entry]:
+    """The oldest entries beyond that key (moment, table, entry), for reading everything piece by piece."""
+    entries = _read(scope, Filters(), backwards=True, key=[str(part) for part in key] if key else None, most=most)
+    _explain(entries)
+    return entries
+
+
 def chain_sql(event: type[models.Model]) -> str:
     """The account that an entry `e` of the table belongs to, as SQL; null where there is none. For the seals."""
     columns, tracked = _columns(event), _tracked(event)

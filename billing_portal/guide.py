@@ -18,6 +18,7 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.ACCOUNT_VIEW_ROLES: _("See who has a role on the account"),
     Action.ACCOUNT_ASSIGN_ROLES: _("Assign and remove roles on the account"),
     Action.ACCOUNT_VIEW_ACTIVITY: _("See the activity on the account"),
+    Action.ACCOUNT_TAKE_OUT: _("Take out everything that the account has"),
     Action.ACCOUNT_VIEW_AS: _("View the account as somebody else sees it"),
     Action.ACCOUNT_REVIEW_ACCESS: _("Review who has access to the account"),
     Action.PROFILE_VIEW: _("See billing profiles"),

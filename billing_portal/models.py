@@ -11,11 +11,26 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import BillingAccount, User
 from billing_portal import states
+from billing_portal.take_out_models import TakeOut, TakeOutPart
 from core.codes import CodeField
 from core.history import tracked
 from core.policy import Action, PolicyQuerySet, Role, Scope
 from core.states import only_along
 from profiles.models import BillingProfile
+
+__all__ = [
+    "AccessReview",
+    "Choice",
+    "Outcome",
+    "ReviewInterval",
+    "ReviewPlan",
+    "ReviewedOn",
+    "ReviewedRole",
+    "TakeOut",
+    "TakeOutPart",
+    "Viewing",
+    "ViewingQuerySet",
+]
 
 
 class ViewingQuerySet(models.QuerySet):

@@ -13,3 +13,19 @@ class ReviewStatus(Status):
 
 
 REVIEW: Transitions = {("open", "finished"): "review.finished"}
+
+
+class TakeOutStatus(Status):
+    PENDING = "pending", _("Being prepared")
+    READY = "ready", _("Ready")
+    OVER = "over", _("Over")
+
+    __tones__ = {"pending": "info", "ready": "ok", "over": "neutral"}
+
+
+TAKE_OUT: Transitions = {
+    ("pending", "ready"): "takeout.ready",
+    # Who asked lost the right meanwhile.
+    ("pending", "over"): "takeout.dropped",
+    ("ready", "over"): "takeout.over",
+}

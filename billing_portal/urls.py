@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
-from billing_portal import health, views, views_access, views_reviews, views_viewing
+from billing_portal import health, views, views_access, views_reviews, views_take_outs, views_viewing
 from billing_portal.demo.access import is_demo
 from core.mail_hooks import mail_webhook
 
@@ -53,6 +53,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "billing-profiles/<code:code>/activity/export/", views.profile_activity_export, name="profile_activity_export"
     ),
+    path(f"{ACCOUNT}take-out/", views_take_outs.take_outs, name="take_outs"),
+    path("take-outs/<code:code>/file/", views_take_outs.take_out_file, name="take_out_file"),
     path("search/", views.search, name="search"),
     path("help/", views.help_page, name="help"),
     path("", include("accounts.urls")),

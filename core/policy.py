@@ -100,6 +100,7 @@ class Action(StrEnum):
     ACCOUNT_HAND_OVER = "account:hand_over"
     ACCOUNT_SIGN_AGREEMENTS = "account:sign_agreements"
     ACCOUNT_VIEW_ACTIVITY = "account:view_activity"
+    ACCOUNT_TAKE_OUT = "account:take_out"
     ACCOUNT_VIEW_AS = "account:view_as"
     ACCOUNT_REVIEW_ACCESS = "account:review_access"
     PROFILE_VIEW = "profile:view"
@@ -179,6 +180,7 @@ account:assign_roles              x   .   .   .   .   .   .   .   .   .
 account:hand_over                 .   .   .   .   .   .   .   x   .   .
 account:sign_agreements           x   x   .   .   .   .   .   x   .   .
 account:view_activity             x   .   .   .   .   .   .   x   .   .
+account:take_out                  x   .   .   .   .   .   .   x   .   .
 account:view_as                   x   .   .   .   .   .   .   x   .   .
 account:review_access             x   .   .   .   .   .   .   .   .   .
 profile:view                      x   x   x   x   x   x   x   x   .   x

@@ -24,6 +24,7 @@ from accounts.tests.factories import (
     UserFactory,
 )
 from accounts.tests.passkeys import add_passkey
+from billing_portal.models import TakeOut
 from core.codes import new_code
 from core.periods import Month
 from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
@@ -334,6 +335,11 @@ def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
     for query in ("", "?status=past_due", "?status=paid", "?number=NONE"):
         pages.add("owner", "invoices", account.code, query=query)
         pages.add("owner", "payments", account.code, query=query)
+    for status in ("pending", "ready", "over"):
+        TakeOut.objects.create(
+            account=account, asked_by=pages.people["owner"], status=status, expires_at=timezone.now()
+        )
+    pages.add("owner", "take_outs", account.code)
     pages.add("owner", "statements", account.code)
     pages.add("owner", "statement_new", account.code)
     for state in (
