@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from accounts.admin import ReadOnly
+from invoices.charge_admin import ChargeUploadAdmin  # noqa: F401 a page of its own
 from invoices.credit_admin import CreditLotAdmin  # noqa: F401 a page of its own
 from invoices.exchange_admin import ExchangeRateAdmin  # noqa: F401 a page of its own
 from invoices.models import ChargeImport, Invoice, NumberSeries
@@ -21,7 +22,7 @@ class InvoiceAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(ChargeImport)
 class ChargeImportAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("file_name", "accepted_rows", "refused_rows", "size_bytes", "imported_at")
+    list_display = ("file_name", "version", "accepted_rows", "refused_rows", "size_bytes", "imported_at")
     search_fields = ("file_name__startswith", "sha256__startswith")
     ordering = ("-imported_at", "-pk")
 

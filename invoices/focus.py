@@ -1,15 +1,17 @@
-"""Charges as the cloud delivers them: a FOCUS 1.0 file, read row by row, whatever it holds.
+"""Charges as the cloud delivers them: a FOCUS file (1.0, 1.1 or 1.2), plain or packed by gzip, read row by row.
 
-Memory is bounded by the longest line that is allowed. A row that cannot be a charge is refused with a
-reason and the next one is read; a file that is no such file (columns missing, cut off, a line without
-end) is refused whole. Pure: no database.
+Which version it is follows from the columns of its heading. Memory is bounded by the longest line that is
+allowed. A row that cannot be a charge is refused with a reason and the next one is read; a file that is no
+such file (columns missing, cut off, a line without end, a bomb) is refused whole. Pure: no database.
 """
 
 import csv
+import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -45,10 +47,27 @@ TAKEN = (
     "PricingUnit",
     "RegionId",
     "ResourceId",
+    "ServiceSubcategory",
     "SkuId",
+    "SkuMeter",
     "SubAccountName",
     "Tags",
 )
+# The columns that came with each version, the newest first; what has none of them is 1.0.
+VERSIONS = {
+    "1.2": {
+        "BillingAccountType", "InvoiceId", "PricingCurrency", "PricingCurrencyContractedUnitPrice",
+        "PricingCurrencyEffectiveCost", "PricingCurrencyListUnitPrice", "SubAccountType",
+    },
+    "1.1": {
+        "CapacityReservationId", "CapacityReservationStatus", "CommitmentDiscountQuantity", "CommitmentDiscountUnit",
+        "ServiceSubcategory", "SkuMeter", "SkuPriceDetails",
+    },
+}  # fmt: skip
+CLASSES = ("", "Correction")
+GZIP = b"\x1f\x8b"
+# Charges pack to a tenth or a thirtieth. What unpacks to much more than that is no file of charges.
+MOST_UNPACKED, MOST_TIMES = 64 * 1024 * 1024, 200
 # How much of each text is kept; longer is refused, not cut.
 LENGTHS = {
     "BillingAccountId": 100,
@@ -60,7 +79,9 @@ LENGTHS = {
     "RegionId": 100,
     "ResourceId": 500,
     "ServiceName": 200,
+    "ServiceSubcategory": 100,
     "SkuId": 200,
+    "SkuMeter": 200,
     "SubAccountId": 100,
     "SubAccountName": 200,
     "Tags": 20_000,
@@ -105,6 +126,10 @@ class ChargeRow:
     started_at: datetime
     ended_at: datetime
     tags: str
+    service_subcategory: str
+    sku_meter: str
+    # Equal where every column of two rows says the same.
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +143,18 @@ class BadRow:
     cost: str = ""
 
 
-def read_charges(file: BinaryIO) -> Iterator[ChargeRow | BadRow]:
-    """Every row of the file in its order, as a charge or as refused. Raises FileRefused."""
+def read_charges(file: BinaryIO, found: Callable[[str], None] | None = None) -> Iterator[ChargeRow | BadRow]:
+    """Every row of the file in its order, as a charge or as refused; `found` is told the version of FOCUS.
+
+    Raises FileRefused.
+    """
     lines = _Lines(file)
     rows = _rows(csv.reader(lines, strict=True), lines)
     heading = next(rows, [])
     places = _places(heading)
+    if found:
+        found(version_of(heading))
+    marks = _Fingerprints(heading)
     for number, row in enumerate(rows, start=1):
         if lines.is_cut_off:
             # A row that has all its columns may still have lost the end of the last one: €12.3 of €12.34.
@@ -132,10 +163,74 @@ def read_charges(file: BinaryIO) -> Iterator[ChargeRow | BadRow]:
             )
         values = {name: _value(row, place) for name, place in places.items()}
         try:
-            yield _checked(number, values, is_text=not lines.take_broken(), columns=len(row), wanted=len(heading))
+            yield _checked(
+                number,
+                values,
+                is_text=not lines.take_broken(),
+                columns=len(row),
+                wanted=len(heading),
+                mark=marks.of(row),
+            )
         except RowRefused as refusal:
             named = (values["BillingAccountId"], values["SubAccountId"], values["BilledCost"])
             yield BadRow(number, refusal, *(text[:100] for text in named))
+
+
+def version_of(heading: Sequence[str]) -> str:
+    """The version of FOCUS that a heading is of: the newest whose columns it has."""
+    return next((version for version, columns in VERSIONS.items() if columns & set(heading)), "1.0")
+
+
+def unpacked(file: BinaryIO) -> BinaryIO:
+    """The file as it reads: unpacked where it was packed by gzip, else itself."""
+    start = file.read(len(GZIP))
+    file.seek(0)
+    return _Unpacked(file) if start == GZIP else file  # type: ignore[return-value]
+
+
+class _Unpacked:
+    """A packed file that is never larger than a file of charges can be, wherever it is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.most = max(MOST_UNPACKED, MOST_TIMES * file.seek(0, 2))
+        file.seek(0)
+        self.file = gzip.GzipFile(fileobj=file, mode="rb")
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._checked(lambda: self.file.readline(size))
+
+    def read(self, size: int = -1) -> bytes:
+        return self._checked(lambda: self.file.read(size))
+
+    def seek(self, place: int) -> int:
+        return self.file.seek(place)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def _checked(self, read: Callable[[], bytes]) -> bytes:
+        try:
+            data = read()
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            raise FileRefused("the packed file is damaged or was cut off on its way") from None
+        if self.file.tell() > self.most:
+            raise FileRefused(f"it unpacks to more than {self.most:,} bytes: this is no file of charges")
+        return data
+
+
+class _Fingerprints:
+    """What tells whether two rows say the same in every column, in whatever order a file has them."""
+
+    def __init__(self, heading: Sequence[str]) -> None:
+        self.order = sorted(range(len(heading)), key=lambda place: (heading[place], place))
+        self.names = [heading[place] for place in self.order]
+
+    def of(self, row: Sequence[str]) -> str:
+        if len(row) < len(self.order):
+            return ""
+        values = ((name, row[place]) for name, place in zip(self.names, self.order, strict=True))
+        said = "\x1f".join(f"{name}\x1e{value}" for name, value in values if value and value != "NULL")
+        return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def digest(file: BinaryIO) -> tuple[str, int]:
@@ -207,7 +302,7 @@ def _places(heading: list[str]) -> dict[str, int]:
     if not heading:
         raise FileRefused("the file is empty")
     if missing := [name for name in NEEDED if name not in heading]:
-        raise FileRefused(f"these columns of FOCUS 1.0 are missing: {', '.join(missing)}")
+        raise FileRefused(f"these columns of FOCUS {version_of(heading)} are missing: {', '.join(missing)}")
     if twice := sorted({name for name in heading if name in TAKEN and heading.count(name) > 1}):
         raise FileRefused(f"these columns occur twice: {', '.join(twice)}")
     return {name: heading.index(name) for name in TAKEN if name in heading}
@@ -218,15 +313,15 @@ def _value(row: Sequence[str], place: int) -> str:
     return "" if value == "NULL" else value
 
 
-def _checked(number: int, values: dict[str, str], *, is_text: bool, columns: int, wanted: int) -> ChargeRow:
+def _checked(number: int, values: dict[str, str], *, is_text: bool, columns: int, wanted: int, mark: str) -> ChargeRow:
     if not is_text:
         raise RowRefused("not readable as UTF-8 text")
     if columns != wanted:
         raise RowRefused("wrong number of columns", f"{columns} instead of {wanted}")
-    return _charge(number, values)
+    return _charge(number, values, mark)
 
 
-def _charge(number: int, values: dict[str, str]) -> ChargeRow:
+def _charge(number: int, values: dict[str, str], mark: str) -> ChargeRow:
     for name, text in values.items():
         if len(text) > LENGTHS.get(name, 100):
             raise RowRefused("text too long", f"{name} has {len(text):,} characters")
@@ -237,6 +332,8 @@ def _charge(number: int, values: dict[str, str]) -> ChargeRow:
         raise RowRefused("tax is computed here")
     if category not in CATEGORIES:
         raise RowRefused("unknown charge category", category)
+    if values.get("ChargeClass", "") not in CLASSES:
+        raise RowRefused("unknown charge class", values["ChargeClass"])
     for name in ("BillingAccountId", "ServiceName"):
         if not values[name].strip():
             raise RowRefused("empty field", name)
@@ -271,6 +368,9 @@ def _charge(number: int, values: dict[str, str]) -> ChargeRow:
         started_at=started_at,
         ended_at=ended_at,
         tags=_tags(values.get("Tags", "")),
+        service_subcategory=values.get("ServiceSubcategory", ""),
+        sku_meter=values.get("SkuMeter", ""),
+        fingerprint=mark,
     )
 
 

@@ -11,13 +11,14 @@ from core.models import Message
 from invoices import deliveries
 from invoices.documents import archive
 from invoices.documents.source import FACTS
-from invoices.models import CreditLot, Delivery, Dispatch, Document, Preflight, RunRange
+from invoices.models import ChargeUpload, CreditLot, Delivery, Dispatch, Document, Preflight, RunRange
+from invoices.services.charge_uploads import import_upload
 from invoices.services.credits import EXPIRY_NOTICES, expire_credit, tell_of_expiring_credit, today_of
 from invoices.services.looking import look_beforehand
 from invoices.services.purchase_orders import warn_of_budgets
 from invoices.services.run import bill_range
 from invoices.services.schedule import conclude_run, start_due_runs
-from invoices.states import DispatchStatus, DocumentStatus, RunStatus
+from invoices.states import DispatchStatus, DocumentStatus, RunStatus, UploadStatus
 from profiles.people import keepers_of
 
 # With pauses that grow to an hour, that is a day.
@@ -116,6 +117,12 @@ def credit_still_counts(message: Message) -> Verdict:
     address = message.recipient.lower()
     keeping = keepers_of(lot.profile, on=timezone.localdate())
     return Verdict.SEND if address in {person.billing_email.lower() for person in keeping} else Verdict.WITHDRAW
+
+
+@job(due=lambda now: ChargeUpload.objects.filter(status=UploadStatus.WAITING).order_by("pk"))
+def import_charge_uploads(row_id: int) -> None:
+    """Import a file of charges that staff handed in."""
+    import_upload(ChargeUpload.objects.get(pk=row_id))
 
 
 @clock("hourly")

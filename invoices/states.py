@@ -82,3 +82,17 @@ class RangeStatus(Status):
 
 
 RANGE: Transitions = {("waiting", "done"): "range.done"}
+
+
+class UploadStatus(Status):
+    WAITING = "waiting", _("Waiting")
+    DONE = "done", _("Done")
+    REFUSED = "refused", _("Refused")
+
+    __tones__ = {"waiting": "info", "done": "ok", "refused": "danger"}
+
+
+UPLOAD: Transitions = {
+    ("waiting", "done"): "charges.imported",
+    ("waiting", "refused"): "charges.refused",
+}

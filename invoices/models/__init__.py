@@ -1,6 +1,6 @@
 """Invoices and all that makes one: charges, periods, numbers, lines, VAT, the ledger, documents, deliveries."""
 
-from invoices.models.charges import Charge, ChargeImport
+from invoices.models.charges import Charge, ChargeImport, ChargeUpload
 from invoices.models.credits import CreditLot, CreditMove, CreditSource, CreditTransaction
 from invoices.models.documents import Delivery, Dispatch, Document, DocumentKind
 from invoices.models.exchange import ExchangeRate
@@ -17,6 +17,7 @@ __all__ = [
     "BillingRun",
     "Charge",
     "ChargeImport",
+    "ChargeUpload",
     "CreditLot",
     "CreditMove",
     "CreditSource",

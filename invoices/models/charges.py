@@ -6,9 +6,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import BillingAccount
+from accounts.models import BillingAccount, User
 from core.codes import CodeField
 from core.guards import no_truncate
+from core.states import only_along
+from invoices import states
 from invoices.models.invoices import InvoiceLine
 from subscriptions.models import Subscription
 
@@ -20,6 +22,8 @@ class ChargeImport(models.Model):
     file_name = models.CharField(max_length=255)
     sha256 = models.CharField(max_length=64, unique=True)
     size_bytes = models.BigIntegerField()
+    # Of FOCUS, by the columns of the heading.
+    version = models.CharField(_("version of FOCUS"), max_length=4, default="1.0", db_default="1.0")
     accepted_rows = models.PositiveIntegerField(default=0)
     refused_rows = models.PositiveIntegerField(default=0)
     imported_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -32,8 +36,42 @@ class ChargeImport(models.Model):
         return self.file_name
 
 
+class ChargeUpload(models.Model):
+    """A file of charges that staff handed in: a worker imports it, and says how far it is and what became of it."""
+
+    code = CodeField()
+    file_name = models.CharField(_("file"), max_length=255)
+    # Gone once it is imported: its rows are charges then, and the digest knows it.
+    file = models.FileField(upload_to="charge-uploads/", blank=True)
+    size_bytes = models.BigIntegerField(_("size"))
+    status = models.CharField(max_length=8, choices=states.UploadStatus, default=states.UploadStatus.WAITING)
+    rows_read = models.PositiveIntegerField(_("rows read"), default=0)
+    added_rows = models.PositiveIntegerField(_("added"), default=0)
+    known_rows = models.PositiveIntegerField(_("known already"), default=0)
+    refused_rows = models.PositiveIntegerField(_("refused"), default=0)
+    # Every refused row with its reason, where there are any.
+    refused_file = models.FileField(upload_to="charge-uploads/", blank=True)
+    # Why the whole file was refused.
+    refusal = models.TextField(_("refusal"), blank=True)
+    result = models.ForeignKey(ChargeImport, models.PROTECT, null=True, related_name="uploads")
+    uploaded_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    uploaded_at = models.DateTimeField(default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+
+    TRANSITIONS = states.UPLOAD
+
+    class Meta:
+        verbose_name = _("upload of charges")
+        verbose_name_plural = _("uploads of charges")
+        indexes = [models.Index(fields=["id"], condition=Q(status="waiting"), name="charge_upload_due")]
+        triggers = [only_along(states.UPLOAD, "charge_upload_status_edges")]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+
 class Charge(models.Model):
-    """A charge from outside, as delivered (FOCUS 1.0). Its cost is rounded only as part of an invoice line."""
+    """A charge from outside, as delivered (FOCUS). Its cost is rounded only as part of an invoice line."""
 
     imported_from = models.ForeignKey(ChargeImport, models.PROTECT, related_name="charges", db_index=False)
     row_number = models.PositiveIntegerField()
@@ -55,12 +93,20 @@ class Charge(models.Model):
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
     tags = models.JSONField(default=dict)
+    # Since FOCUS 1.1.
+    service_subcategory = models.CharField(max_length=100, blank=True, db_default="")
+    sku_meter = models.CharField(max_length=200, blank=True, db_default="")
+    # Of the whole row; the same row is the same charge, whichever file brings it. Empty in charges of before.
+    fingerprint = models.UUIDField(null=True, editable=False)
     # Set once, when the charge is billed.
     line = models.ForeignKey(InvoiceLine, models.SET_NULL, null=True, related_name="charges", db_index=False)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["imported_from", "row_number"], name="charge_row_once"),
+            models.UniqueConstraint(
+                fields=["fingerprint"], condition=Q(fingerprint__isnull=False), name="charge_delivered_once"
+            ),
         ]
         indexes = [
             models.Index(fields=["subscription", "month"], condition=Q(line__isnull=True), name="charge_unbilled"),

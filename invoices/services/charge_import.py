@@ -1,8 +1,9 @@
-"""Charges from outside come in: a FOCUS 1.0 file, whole or not at all, and the same file once (domain §3.9).
+"""Charges from outside come in: a FOCUS file, whole or not at all, and the same file or row once (domain §3.9).
 
 Rows are streamed into a temporary table and taken from there by a handful of statements, whatever
-their number. A file is known by its digest and a row by its place in it, so importing again adds only
-what was refused before and fits now.
+their number. A file is known by the digest of what it says, packed or not, and a row by its place in it, so
+importing again adds only what was refused before and fits now. A row that says in every column what another
+one says, of this file or of one before, is the same charge delivered twice: it is refused, and told.
 """
 
 import csv
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from decimal import Context, Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from core.errors import Refused
 from core.history import acting
 from core.periods import Month
 from core.spreadsheets import cell
-from invoices.focus import BadRow, ChargeRow, FileRefused, RowRefused, digest, read_charges
+from invoices.focus import BadRow, ChargeRow, FileRefused, RowRefused, digest, read_charges, unpacked
 from invoices.models import ChargeImport, ParkReason
 from invoices.services.drafts import Problem
 from invoices.services.parking import park_profiles
@@ -36,6 +38,7 @@ Refuse = Callable[[BadRow], None]
 IMPORTED = "Imported"
 # How many refused rows a report names; the file of refused rows holds all.
 NAMED = 20
+TOLD_EACH = 10_000
 _EXACT = Context(prec=60)
 
 
@@ -70,6 +73,7 @@ class ImportReport:
     is_dry: bool
     rows: int = 0
     added: int = 0
+    version: str = ""
     # Rows that an earlier import of the same file added.
     known: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -78,6 +82,7 @@ class ImportReport:
     in_file: dict[str, Total] = field(default_factory=dict)
     refused_by_accounts: dict[str, Total] = field(default_factory=dict)
     stored: dict[str, Total] = field(default_factory=dict)
+    source: ChargeImport | None = None
     accounts_made: int = 0
     subscriptions_made: int = 0
 
@@ -87,18 +92,26 @@ class ImportReport:
 
 
 def import_charges(
-    path: Path | str, *, new: NewCustomers | None = None, is_dry: bool = False, refused_to: Path | None = None
+    path: Path | str,
+    *,
+    new: NewCustomers | None = None,
+    is_dry: bool = False,
+    refused_to: Path | None = None,
+    name: str = "",
+    progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
     """Import the file, all of it that fits or, where something goes wrong, nothing.
 
-    With `new`, accounts and sub-accounts that nobody knows are made. `refused_to` gets every refused
-    row as CSV. A dry run does everything and takes it back. Raises FileRefused for what is no whole
-    file of charges, and OSError for one that cannot be read.
+    With `new`, accounts and sub-accounts that nobody knows are made. `refused_to` gets every refused row as
+    CSV, `progress` how many rows were read, now and then; `name` is what the file is called. A dry run does
+    everything and takes it back. Raises FileRefused for what is no whole file of charges, and OSError for one
+    that cannot be read.
     """
     path, report = Path(path), ImportReport(is_dry)
-    with path.open("rb") as file, _refusals(report, refused_to) as refuse, transaction.atomic():
+    with path.open("rb") as raw, _refusals(report, refused_to) as refuse, transaction.atomic():
+        file = unpacked(raw)
         sha256, size = digest(file)
-        source = _Source(read_charges(file), report, refuse)
+        source = _Source(read_charges(file, partial(setattr, report, "version")), report, refuse, progress)
         with connection.cursor() as cursor:
             # Two imports at once would both make who is missing.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext('import_charges'))")
@@ -110,8 +123,10 @@ def import_charges(
             raise FileRefused("the file changed while it was read")
         if new:
             _make_missing(report, new)
+        _refuse_twice(report, refuse, sha256)
         _refuse_strangers(report, refuse)
-        _take(report, ChargeImport(file_name=path.name[-255:], sha256=sha256, size_bytes=size))
+        called = (name or path.name)[-255:]
+        _take(report, ChargeImport(file_name=called, sha256=sha256, size_bytes=size, version=report.version))
         transaction.set_rollback(is_dry)
     return report
 
@@ -119,8 +134,14 @@ def import_charges(
 class _Source:
     """The rows of the file on their way into the temporary table; those that are refused are counted and left out."""
 
-    def __init__(self, charges: Iterator[ChargeRow | BadRow], report: ImportReport, refuse: Refuse) -> None:
-        self.charges, self.report, self.refuse = charges, report, refuse
+    def __init__(
+        self,
+        charges: Iterator[ChargeRow | BadRow],
+        report: ImportReport,
+        refuse: Refuse,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self.charges, self.report, self.refuse, self.progress = charges, report, refuse, progress
         # An error cannot pass through COPY and keep its kind.
         self.failure: FileRefused | None = None
 
@@ -128,6 +149,8 @@ class _Source:
         try:
             for row in self.charges:
                 self.report.rows += 1
+                if self.progress and self.report.rows % TOLD_EACH == 0:
+                    self.progress(self.report.rows)
                 if isinstance(row, BadRow):
                     self.refuse(row)
                 else:
@@ -199,6 +222,16 @@ def _make_subscription(account_id: int, external_id: str, name: str, month: Mont
     return True
 
 
+def _refuse_twice(report: ImportReport, refuse: Refuse, sha256: str) -> None:
+    """Refuse the rows that say what another row says, here or in another file, and take them out."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TWICE, {"sha256": sha256})
+        for row_number, detail, account_id, sub_account_id, cost, currency in cursor.fetchall():
+            report.refused_by_accounts.setdefault(currency, Total()).add(cost)
+            why = RowRefused("delivered twice", detail)
+            refuse(BadRow(row_number, why, account_id, sub_account_id, f"{cost.normalize():f}"))
+
+
 def _refuse_strangers(report: ImportReport, refuse: Refuse) -> None:
     """Refuse the rows of accounts that nobody knows or that are billed in another currency; `_take` leaves them out."""
     with connection.chunked_cursor() as cursor:
@@ -228,8 +261,9 @@ def _take(report: ImportReport, source: ChargeImport) -> None:
                 "control_total",
             )
     ChargeImport.objects.filter(pk=source.pk).update(
-        accepted_rows=report.added + report.known, refused_rows=report.refused_rows
+        accepted_rows=report.added + report.known, refused_rows=report.refused_rows, version=report.version
     )
+    report.source = source
 
 
 @contextmanager
@@ -295,7 +329,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_charge (
     currency text,
     started_at timestamptz,
     ended_at timestamptz,
-    tags jsonb
+    tags jsonb,
+    service_subcategory text,
+    sku_meter text,
+    fingerprint uuid
 ) ON COMMIT DROP;
 TRUNCATE incoming_charge;
 """
@@ -320,6 +357,23 @@ GROUP BY a.id, i.sub_account_id
 ORDER BY a.id, min(i.month), i.sub_account_id
 """
 
+# The first of equal rows counts, and one that this file has brought before.
+_TWICE = """
+DELETE FROM incoming_charge i
+USING (
+    SELECT s.row_number, coalesce(
+        (SELECT 'also in ' || f.file_name || ', row ' || c.row_number
+        FROM invoices_charge c JOIN invoices_chargeimport f ON f.id = c.imported_from_id
+        WHERE c.fingerprint = s.fingerprint AND f.sha256 <> %(sha256)s LIMIT 1),
+        CASE WHEN s.row_number > s.first THEN 'also row ' || s.first END
+    ) AS detail
+    FROM (SELECT row_number, fingerprint, min(row_number) OVER (PARTITION BY fingerprint) AS first FROM incoming_charge)
+        AS s
+) AS twice
+WHERE twice.row_number = i.row_number AND twice.detail IS NOT NULL
+RETURNING i.row_number, twice.detail, i.account_id, i.sub_account_id, i.cost, i.currency
+"""
+
 _STRANGERS = """
 SELECT i.row_number,
     CASE WHEN a.id IS NULL THEN 'unknown account'
@@ -337,10 +391,12 @@ ORDER BY i.row_number
 _TAKE = """
 INSERT INTO invoices_charge (
     imported_from_id, row_number, account_id, subscription_id, month, category, charge_class, service_name, sku_id,
-    description, resource_id, region, quantity, unit, cost, currency, started_at, ended_at, tags
+    description, resource_id, region, quantity, unit, cost, currency, started_at, ended_at, tags,
+    service_subcategory, sku_meter, fingerprint
 )
 SELECT %(source)s, i.row_number, a.id, s.id, i.month, i.category, i.charge_class, i.service_name, i.sku_id,
-    i.description, i.resource_id, i.region, i.quantity, i.unit, i.cost, i.currency, i.started_at, i.ended_at, i.tags
+    i.description, i.resource_id, i.region, i.quantity, i.unit, i.cost, i.currency, i.started_at, i.ended_at, i.tags,
+    i.service_subcategory, i.sku_meter, i.fingerprint
 FROM incoming_charge i
 JOIN accounts_billingaccount a ON a.external_id = i.account_id AND a.currency = i.currency
 JOIN subscriptions_subscription s ON s.account_id = a.id AND s.external_id = i.sub_account_id

@@ -1,6 +1,7 @@
 """Charges come in whole and once, for whom they are known to be; and the sample of the standard, billed (step 6)."""
 
 import csv
+import gzip
 from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
@@ -20,7 +21,7 @@ from invoices.models import Charge, ChargeImport, Invoice, InvoiceLine, ParkedPr
 from invoices.services.charge_import import NewCustomers, import_charges
 from invoices.services.run import run_billing
 from invoices.tests.factories import imported_subscription
-from invoices.tests.focus_files import ROW, focus
+from invoices.tests.focus_files import COLUMNS, ROW, focus
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory, SubscriptionProfileFactory
 from subscriptions.models import Subscription
@@ -72,7 +73,7 @@ def test_a_row_becomes_a_charge_of_its_subscription_as_delivered(account, file):
 
 
 def test_the_same_file_again_changes_nothing(account, file):
-    path = file({}, {})
+    path = file({}, {"ResourceId": "another"})
     import_charges(path)
     before = list(Charge.objects.values()), list(ChargeImport.objects.values())
 
@@ -94,8 +95,45 @@ def test_what_was_refused_before_and_fits_now_is_added_by_the_same_file(account,
     assert (ChargeImport.objects.get().accepted_rows, ChargeImport.objects.get().refused_rows) == (2, 0)
 
 
-def test_equal_rows_of_one_file_are_two_charges(account, file):
-    assert import_charges(file({}, {}, {})).added == 3
+def test_a_row_delivered_twice_is_booked_once_and_told(account, file):
+    report = import_charges(file({}, {"ResourceId": "another"}, {}))
+
+    assert (report.added, report.refused) == (2, {"delivered twice": 1})
+    assert [(row.row_number, row.refusal.detail) for row in report.examples] == [(3, "also row 1")]
+    # Another file that brings a row again, with its columns in another order.
+    again = import_charges(file(content=focus({}, {"ResourceId": "third"}, columns=reversed(COLUMNS))))
+    assert (again.added, again.refused_rows) == (1, 1)
+    assert again.examples[0].refusal.detail == "also in charges-0.csv, row 1"
+    assert Charge.objects.count() == 3
+
+
+def test_a_packed_file_is_the_same_file(account, file):
+    plain = focus({}, {"ResourceId": "another"})
+    assert import_charges(file(content=gzip.compress(plain))).added == 2
+
+    assert import_charges(file(content=plain)).known == 2
+    assert ChargeImport.objects.count() == 1
+
+
+def test_a_correction_and_a_late_charge_keep_what_they_are(account, file):
+    correction = {"ChargeClass": "Correction", "BilledCost": "-3.5", "BillingPeriodStart": "2024-10-01 00:00:00"}
+
+    import_charges(file(correction))
+
+    charge = Charge.objects.get()
+    assert (charge.charge_class, charge.cost, charge.month) == ("Correction", Decimal("-3.5"), date(2024, 10, 1))
+    assert (charge.started_at.month, charge.tags) == (9, {"application": "Bright"})
+
+
+def test_the_columns_of_later_versions_are_told_and_kept(account, file):
+    newer = (*COLUMNS, "ServiceSubcategory", "SkuMeter", "InvoiceId")
+    row = {"ServiceSubcategory": "Messaging", "SkuMeter": "Requests", "InvoiceId": "INV-1"}
+
+    import_charges(file(content=focus(row, columns=newer)))
+
+    charge = Charge.objects.select_related("imported_from").get()
+    assert (charge.service_subcategory, charge.sku_meter) == ("Messaging", "Requests")
+    assert charge.imported_from.version == "1.2"
 
 
 def test_rows_are_refused_one_by_one_and_each_reason_is_told(account, file, tmp_path):
@@ -154,7 +192,7 @@ def test_a_dry_run_says_what_would_come_of_it_and_writes_nothing(file, new):
 def test_the_statements_of_an_import_do_not_grow_with_its_rows(account, file, django_assert_num_queries, rows: int):
     path = file(*[{"BilledCost": str(number)} for number in range(rows)])
 
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         assert import_charges(path).added == rows
 
 
@@ -194,7 +232,7 @@ def test_missing_customers_are_made_in_one_organisation_with_an_owner(file, new)
 def test_a_second_file_adds_to_the_customers_of_the_first(file, new):
     import_charges(file({}), new=new)
 
-    report = import_charges(file({}, {"SubAccountId": "sub-2"}), new=new)
+    report = import_charges(file({"ResourceId": "another"}, {"SubAccountId": "sub-2"}), new=new)
 
     assert (report.accounts_made, report.subscriptions_made, report.added) == (0, 1, 2)
     assert (BillingAccount.objects.count(), BillingProfile.objects.count(), Organisation.objects.count()) == (1, 1, 1)

@@ -1,6 +1,7 @@
 """What a charge file may hold, and what it may not: refused with a reason, never with a crash (Q10)."""
 
 import contextlib
+import gzip
 import io
 import json
 import tracemalloc
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoices.focus import LONGEST_LINE, BadRow, ChargeRow, FileRefused, digest, read_charges
+from invoices.focus import LONGEST_LINE, BadRow, ChargeRow, FileRefused, digest, read_charges, unpacked
 from invoices.tests.focus_files import COLUMNS, focus
 
 
@@ -53,6 +54,9 @@ def test_a_charge_is_read_as_delivered():
         currency="USD",
         started_at=datetime(2024, 9, 18, 22, tzinfo=UTC),
         ended_at=datetime(2024, 9, 18, 23, tzinfo=UTC),
+        service_subcategory="",
+        sku_meter="",
+        fingerprint=only(focus({})).fingerprint,
         tags='{"application": "Bright"}',
     )
 
@@ -294,6 +298,53 @@ def test_Q10_no_text_in_any_field_raises_anything_but_a_refusal(change: dict[str
     except FileRefused:
         return
     assert len(rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("added", "version"), [((), "1.0"), (("SkuMeter",), "1.1"), (("SkuMeter", "InvoiceId"), "1.2"), (("x_Own",), "1.0")]
+)
+def test_the_version_follows_from_the_columns(added, version):
+    told: list[str] = []
+
+    assert len(list(read_charges(io.BytesIO(focus({}, columns=(*COLUMNS, *added))), told.append))) == 1
+    assert told == [version]
+
+
+def test_Q10_a_packed_file_reads_as_what_is_in_it():
+    content = focus({}, {"BilledCost": "12.5"})
+
+    file = unpacked(io.BytesIO(gzip.compress(content)))
+
+    assert digest(file) == digest(io.BytesIO(content))
+    assert list(read_charges(file)) == read(content)
+
+
+@pytest.mark.parametrize("cut", [3, 12, 100, -9, -1])
+def test_Q10_a_packed_file_that_is_cut_off_or_damaged_is_refused(cut):
+    packed = gzip.compress(focus(*({"ResourceId": str(number)} for number in range(50))))
+    spoiled = bytearray(packed)
+    spoiled[len(packed) // 2] ^= 0xFF
+
+    for content in (packed[:cut], bytes(spoiled)):
+        with pytest.raises(FileRefused, match="damaged or was cut off"):
+            digest(unpacked(io.BytesIO(content)))
+
+
+def test_Q10_a_file_that_unpacks_without_end_is_refused():
+    bomb = gzip.compress(focus({}) + b" " * (80 * 1024 * 1024), 9)
+    assert len(bomb) < 100_000
+
+    with pytest.raises(FileRefused, match="unpacks to more than"):
+        digest(unpacked(io.BytesIO(bomb)))
+
+
+def test_rows_are_equal_where_every_column_is_whatever_their_order():
+    one, other, different = (
+        next(read_charges(io.BytesIO(content)))
+        for content in (focus({}), focus({}, columns=reversed(COLUMNS)), focus({"AvailabilityZone": "b"}))
+    )
+
+    assert one.fingerprint == other.fingerprint != different.fingerprint
 
 
 def test_a_file_is_known_by_its_digest():

@@ -1,4 +1,4 @@
-"""`manage.py import_charges FILE`: take in the charges of a FOCUS 1.0 file."""
+"""`manage.py import_charges FILE`: take in the charges of a FOCUS file."""
 
 import sys
 from argparse import ArgumentParser
@@ -20,9 +20,9 @@ SOME_REFUSED = 3
 
 class Command(BaseCommand):
     help = (
-        "Import a CSV of charges (FOCUS 1.0): all of it that fits or, where something goes wrong, nothing. The same "
-        "file again changes nothing. Ends with 0 when every row was taken, with 3 when rows were refused, with 1 "
-        "when the file was."
+        "Import a CSV of charges (FOCUS 1.0, 1.1 or 1.2, plain or packed with gzip): all of it that fits or, where "
+        "something goes wrong, nothing. The same file or the same row again changes nothing. Ends with 0 when every "
+        "row was taken, with 3 when rows were refused, with 1 when the file was."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
