@@ -7,7 +7,8 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.contact_forms import CodeForm, EmailForm, TopicsForm
 from accounts.models import LinkKind, ProofKind, User
@@ -188,6 +189,34 @@ def topics_ask(request: HttpRequest) -> HttpResponse:
             links.ask_for_link(LinkKind.TOPICS, form.value())
             return render(request, "accounts/topics_asked.html")
     return render(request, "accounts/topics_ask.html", {"form": form})
+
+
+@csrf_exempt
+@never_cache
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
+    """The button of a mail program (RFC 8058): it sends a POST without cookies and follows no redirect. Who opens the
+    address sees what it is about, and a button; opening it changes nothing. The token is the proof."""
+    said = topics.read_unsubscribe(token)
+    if said is None:
+        return render(request, "accounts/topics_unusable.html", status=410)
+    address, topic = said
+    context = {"email": contact.masked(address), "topic": topic, "token": token, "is_done": request.method == "POST"}
+    if request.method == "POST":
+        try:
+            limits.count_all(
+                [
+                    (limits.UNSUBSCRIBES_PER_MAILBOX, address.lower()),
+                    (limits.UNSUBSCRIBES_PER_ADDRESS, network_of(request)),
+                ]
+            )
+        except Refused as refusal:
+            return render(request, "accounts/topics_expired.html", {"refusal": refusal}, status=429)
+        topics.unsubscribe(address, topic)
+    response = render(request, "accounts/unsubscribe.html", context)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 def _count(request: HttpRequest, email: str) -> None:

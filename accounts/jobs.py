@@ -21,16 +21,17 @@ from accounts.services.planned import apply_planned_change
 from accounts.services.roles import ON_ACCOUNT, end_stand_in
 from accounts.services.service_notices import hand_out_notice
 from accounts.services.tax_ids import verify_vat_id
-from accounts.services.topics import is_declined
+from accounts.services.topics import is_declined, unsubscribe_path
 from accounts.states import NoticeStatus
 from accounts.verifiers import chosen_verifier
 from core.jobs import clock, job
-from core.messages import ask_before_sending
+from core.messages import ask_before_sending, offer_way_out
 
 # What somebody asked for while not signed in is kept this long, for whoever has to explain it.
 KEPT = timedelta(days=30)
 
 ask_before_sending(is_declined)
+offer_way_out(unsubscribe_path)
 
 
 @clock("hourly")

@@ -64,6 +64,7 @@ urlpatterns: list[URLPattern] = [
     path("communication-preferences/by-mail/", contact_views.topics_ask, name="topics_ask"),
     path("communication-preferences/by-link/", contact_views.topics_by_link, name="topics_by_link"),
     path("communication-preferences/by-link/<str:token>/", contact_views.topics_link, name="topics_link"),
+    path("communication-preferences/one-click/<str:token>/", contact_views.unsubscribe, name="unsubscribe"),
     path("security-info/", security_views.security_info, name="security_info"),
     path("security-info/sessions/", security_views.own_sessions, name="sessions"),
     path("security-info/second-factor/", security_views.second_factor_needed, name="second_factor_needed"),

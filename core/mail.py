@@ -41,7 +41,7 @@ from django.utils.translation import gettext_noop
 
 from core.errors import Refused
 from core.jobs import Boundary, job, stopping
-from core.messages import Verdict, has_control_characters, verdict_on, verdicts_on
+from core.messages import Verdict, has_control_characters, verdict_on, verdicts_on, way_out_of
 from core.models import Channel, Message, MessageAttempt
 from core.states import move
 
@@ -428,6 +428,7 @@ def write_mail(message: Message, read: Callable[[str], bytes] = read_file) -> Re
         headers={
             "Message-ID": message.message_id,
             "Auto-Submitted": "auto-generated",
+            **_way_out(message),
         },
     )
     if settings.EMAIL_BACKEND.startswith("anymail."):
@@ -437,6 +438,17 @@ def write_mail(message: Message, read: Callable[[str], bytes] = read_file) -> Re
     for attachment in message.attachments:
         mail.attach(attachment["file_name"], read(attachment["storage_name"]), attachment["content_type"])
     return mail
+
+
+def _way_out(message: Message) -> dict[str, str]:
+    """What lets a mail program show a button that declines mail of this kind (RFC 2369, RFC 8058)."""
+    path = way_out_of(message)
+    if not path:
+        return {}
+    return {
+        "List-Unsubscribe": f"<{settings.BASE_URL}{path}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
 
 
 def _rendered(template: str, part: str, context: dict[str, Any], *, autoescape: bool) -> str:

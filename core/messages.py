@@ -36,6 +36,7 @@ __all__ = [
     "MailClass",
     "Verdict",
     "ask_before_sending",
+    "offer_way_out",
     "queue_message",
     "queue_text_message",
     "recheck",
@@ -254,6 +255,23 @@ def ask_before_sending(function: Declined) -> Declined:
     about classes that each person decides on, and about no other."""
     _declined.append(function)
     return function
+
+
+WayOut = Callable[[Message], str]
+_ways_out: list[WayOut] = []
+
+
+def offer_way_out(function: WayOut) -> WayOut:
+    """Register the function that knows the path by which the recipient of a mail declines its kind with one click
+    (RFC 8058); empty where there is nobody to decline. It is asked about classes that each person decides on."""
+    _ways_out.append(function)
+    return function
+
+
+def way_out_of(message: Message) -> str:
+    """The path to decline mail of this kind; empty for mail that cannot be declined."""
+    by_person = MAIL_RULES[MailClass(message.mail_class)].suppressible == Suppressible.BY_PERSON
+    return next(filter(None, (offer(message) for offer in _ways_out if by_person)), "")
 
 
 RecheckMany = Callable[[Sequence[Message]], Mapping[int, Verdict]]

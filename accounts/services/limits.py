@@ -47,6 +47,9 @@ FACTOR_CODE_ONCE = Limit("code of a second factor", 1, timedelta(minutes=2))
 MEMBERS_PER_ORGANISATION = Limit("invitation to an organisation", 20, timedelta(hours=1))
 TOPICS_PER_PERSON = Limit("link to the preferences of a person", 3, timedelta(hours=1))
 TOPICS_PER_ADDRESS = Limit("link to preferences from an address", 50, timedelta(hours=1))
+# Mail services send the clicks of many people from a few addresses.
+UNSUBSCRIBES_PER_MAILBOX = Limit("one-click of a mailbox", 10, timedelta(hours=1))
+UNSUBSCRIBES_PER_ADDRESS = Limit("one-click from an address", 600, timedelta(hours=1))
 
 LONGEST = timedelta(days=1)
 

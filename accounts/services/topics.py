@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from django.core import signing
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from accounts.models import MARKETING_TOPICS, Topic, TopicChoice, User
@@ -14,6 +15,7 @@ from core.models import MailComplaint, Message
 
 LINK_DAYS = 30
 SALT = "accounts.topics"
+UNSUBSCRIBE_SALT = "accounts.unsubscribe"
 TOPIC_OF = {
     MailClass.RECEIPT: Topic.RECEIPTS,
     MailClass.CREDIT_EXPIRING: Topic.CREDITS,
@@ -47,9 +49,7 @@ def is_declined(message: Message) -> bool:
             user=message.context.get("person_id"), topic=message.context.get("topic"), is_wanted=True
         )
         return "person_id" in message.context and not asked_for.exists()
-    people = User.objects.filter(email__iexact=message.recipient) | User.objects.filter(
-        contact_email__iexact=message.recipient
-    )
+    people = people_at(message.recipient)
     topic = TOPIC_OF[mail_class]
     said_no = people.filter(topic_choices__topic=topic, topic_choices__is_wanted=False)
     return said_no.exists() and not people.exclude(pk__in=said_no).exists()
@@ -68,6 +68,40 @@ def want_mail_again(person: User) -> None:
 
 def _addresses(person: User) -> set[str]:
     return {person.email, person.billing_email}
+
+
+def people_at(address: str) -> QuerySet[User]:
+    """Whom mail to that address reaches."""
+    return User.objects.filter(email__iexact=address) | User.objects.filter(contact_email__iexact=address)
+
+
+def unsubscribe_path(message: Message) -> str:
+    """The path by which one click declines mail like this at its address; empty where it is nobody's of ours, as the
+    address of an extra recipient, who has a way of their own. It works for as long as the mail is kept."""
+    mail_class = MailClass(message.mail_class)
+    topic = message.context.get("topic") if mail_class == MailClass.MARKETING else TOPIC_OF.get(mail_class)
+    if topic not in Topic.values or not people_at(message.recipient).exists():
+        return ""
+    said = {"to": message.recipient, "topic": topic}
+    return reverse("unsubscribe", args=[signing.dumps(said, salt=UNSUBSCRIBE_SALT)])
+
+
+def read_unsubscribe(token: str) -> tuple[str, Topic] | None:
+    """The address and the topic of such a path; None where it was made up."""
+    try:
+        said = signing.loads(token, salt=UNSUBSCRIBE_SALT)
+    except signing.BadSignature:
+        return None
+    return said["to"], Topic(said["topic"])
+
+
+@transaction.atomic
+def unsubscribe(address: str, topic: Topic) -> None:
+    """Everybody whom mail to that address reaches declines the topic. Twice is once."""
+    for person in people_at(address).order_by("pk"):
+        if topic in wanted_topics(person):
+            with acting(person, "topics.chosen"):
+                TopicChoice.objects.update_or_create(user=person, topic=topic, defaults={"is_wanted": False})
 
 
 def topics_link(person: User) -> str:

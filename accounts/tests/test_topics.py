@@ -10,6 +10,7 @@ from accounts.services import topics
 from accounts.tests.factories import UserFactory
 from core.jobs import registry, run_due
 from core.mail import write_mail
+from core.mail_classes import MAIL_RULES, Suppressible
 from core.messages import MailClass, Verdict, queue_message, verdict_on
 from core.models import Message
 
@@ -116,3 +117,108 @@ def test_Q12_three_links_an_hour_for_one_address(client, person):
         assert "Look in your mailbox" in client.post(ASK, {"email": person.email}).content.decode()
 
     assert "Too many tries" in client.post(ASK, {"email": person.email}).content.decode()
+
+
+# --- One click in the mail program (RFC 8058) ---------------------------------------------------
+
+
+def way_out(mail):
+    return mail.extra_headers["List-Unsubscribe"].removeprefix("<http://testserver").removesuffix(">")
+
+
+def click(path, client=None):
+    """What a mail service sends: no cookie, no token of a form, from wherever it stands."""
+    strict = client or Client(enforce_csrf_checks=True)
+    return strict.post(path, {"List-Unsubscribe": "One-Click"})
+
+
+@pytest.mark.parametrize("address", ["email", "contact_email"])
+def test_RFC8058_one_click_declines_this_topic_and_nothing_else(person, address):
+    type(person).objects.filter(pk=person.pk).update(contact_email="tom@bureau.example")
+    person.refresh_from_db()
+    message = queue_message(
+        to=getattr(person, address), template="test_mail", mail_class=MailClass.RECEIPT, language="en", context={}
+    )
+    mail = write_mail(message)
+    assert mail.extra_headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    before = topics.wanted_topics(person)
+
+    answers = [click(way_out(mail)), click(way_out(mail))]
+
+    assert [answer.status_code for answer in answers] == [200, 200]  # and no redirect, by the RFC
+    assert topics.wanted_topics(person) == before - {Topic.RECEIPTS}
+    assert verdict_on(message) == Verdict.SUPPRESS
+    assert Client().get(PAGE).status_code == 302  # nobody is signed in by it
+
+
+def test_RFC8058_opening_the_address_changes_nothing_and_offers_the_button(person):
+    path = way_out(write_mail(receipt(person)))
+
+    page = Client().get(path)
+
+    assert Topic.RECEIPTS in topics.wanted_topics(person)
+    assert "Stop these mails?" in page.content.decode()
+    assert person.email not in page.content.decode()  # whoever finds the link learns no address
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_RFC8058_marketing_names_its_topic(person):
+    topics.choose_topics(person, [Topic.NEWS, Topic.OFFERS])
+    context = {"person_id": person.pk, "topic": Topic.OFFERS}
+    message = queue_message(
+        to=person.email, template="test_mail", mail_class=MailClass.MARKETING, language="en", context=context
+    )
+
+    click(way_out(write_mail(message)))
+
+    assert topics.wanted_topics(person) == {Topic.NEWS}
+    assert verdict_on(message) == Verdict.SUPPRESS
+
+
+@pytest.mark.parametrize(
+    "mail_class", [each for each in MailClass if MAIL_RULES[each].suppressible != Suppressible.BY_PERSON]
+)
+def test_RFC8058_mail_that_nobody_may_decline_offers_no_button(person, mail_class):
+    message = queue_message(to=person.email, template="test_mail", mail_class=mail_class, language="en", context={})
+
+    assert not {"List-Unsubscribe", "List-Unsubscribe-Post"} & set(write_mail(message).extra_headers)
+
+
+def test_RFC8058_an_address_of_nobody_has_no_button(person):
+    message = queue_message(
+        to="books@bureau.example", template="test_mail", mail_class=MailClass.RECEIPT, language="en", context={}
+    )
+
+    assert "List-Unsubscribe" not in write_mail(message).extra_headers
+
+
+@pytest.mark.parametrize("change", [lambda token: token[:-1] + "_", lambda token: "nonsense", lambda token: token[5:]])
+def test_RFC8058_a_forged_address_declines_nothing(person, change):
+    *start, token, _end = way_out(write_mail(receipt(person))).split("/")
+
+    answer = click("/".join([*start, change(token), ""]))
+
+    assert answer.status_code == 410
+    assert Topic.RECEIPTS in topics.wanted_topics(person)
+
+
+def test_RFC8058_a_link_to_all_topics_is_no_click_and_the_other_way_round(person):
+    link, path = topics.topics_link(person), way_out(write_mail(receipt(person)))
+
+    assert click(f"/communication-preferences/one-click/{link.split('/')[-2]}/").status_code == 410
+    assert Client().get(f"/communication-preferences/by-link/{path.split('/')[-2]}/", follow=True).status_code == 410
+
+
+def test_RFC8058_Q12_ten_clicks_an_hour_for_a_mailbox(person):
+    path = way_out(write_mail(receipt(person)))
+
+    assert [click(path).status_code for _time in range(11)] == [200] * 10 + [429]
+    other = UserFactory()
+    assert click(way_out(write_mail(receipt(other)))).status_code == 200
+
+
+def test_RFC8058_the_click_stands_in_the_history(person):
+    click(way_out(write_mail(receipt(person))))
+
+    [event] = person.topic_choices.model.pgh_event_model.objects.all()
+    assert (event.topic, event.is_wanted, event.pgh_context.metadata["action"]) == ("receipts", False, "topics.chosen")

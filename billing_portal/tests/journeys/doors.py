@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.models import Invitation, LinkKind, LinkRequest, MemberInvitation, PasswordReset, Proof, ResetWay, User
 from accounts.services import digest
 from accounts.services.passwords import path_to_choose
-from accounts.services.topics import SALT, topics_link
+from accounts.services.topics import SALT, UNSUBSCRIBE_SALT, topics_link
 from accounts.tests.factories import (
     BillingAccountFactory,
     OrganisationFactory,
@@ -109,6 +109,10 @@ def _links(person: User) -> Iterator[Door]:
     yield Door("topics_link", topics_link(person))
     old = signing.TimestampSigner(salt=SALT).sign_object({"person": person.pk, "for": person.email})
     yield _door("topics_link", old + "x")
+    one_click = signing.dumps({"to": person.email, "topic": "recommendations"}, salt=UNSUBSCRIBE_SALT)
+    yield _door("unsubscribe", one_click)
+    yield _door("unsubscribe", one_click, is_sent=True)
+    yield _door("unsubscribe", "over")
     profile = BillingProfileFactory(name=LONG)
     for confirmed_at in (None, timezone.now()):
         extra = ExtraRecipient.objects.create(

@@ -19,6 +19,7 @@ WITHOUT_A_PAGE = {
     "healthz",
     "readyz",
     "gateway_webhook",
+    "mail_webhook",
     "recipient_confirmation",
     "recipient_refusal",
 }
