@@ -24,7 +24,12 @@ from accounts.tests.factories import (
     UserFactory,
 )
 from accounts.tests.passkeys import add_passkey
+from core.periods import Month
 from core.policy import Role
+from invoices.tests.factories import InvoiceFactory
+from payments.models import PayLink
+from payments.services.pay_links import path_of, result_path_of
+from payments.tests.factories import PaymentFactory
 from profiles.models import ExtraRecipient
 from profiles.services.recipients import link_of
 from profiles.tests.factories import BillingProfileFactory
@@ -49,7 +54,7 @@ def make_doors() -> tuple[list[Door], User]:
     TOTP.activate(person, generate_totp_secret())
     RecoveryCodes.activate(person)
     add_passkey(person)
-    return [*_signing_in(), *_new_passwords(person), *_links(person), *_invitations(person)], person
+    return [*_signing_in(), *_new_passwords(person), *_links(person), *_paying(), *_invitations(person)], person
 
 
 def _door(name: str, *args: Any, query: str = "", **options: Any) -> Door:
@@ -123,6 +128,22 @@ def _links(person: User) -> Iterator[Door]:
     yield _door("document_check")
     yield _door("document_check", is_sent=True)
     yield _door("document_check_result", "nobodyscode")
+
+
+def _paying() -> Iterator[Door]:
+    profile = BillingProfileFactory(name=LONG)
+    now = timezone.now()
+    invoices = [InvoiceFactory(profile=profile, month=Month.of(now.date()).plus(-number)) for number in range(1, 5)]
+    open_one, paid, tried, ended = [
+        PayLink.objects.create(invoice=invoice, created_at=now, expires_at=now + timedelta(days=number))
+        for invoice, number in zip(invoices, (9, 9, 9, 0), strict=True)
+    ]
+    for link, status in ((paid, "succeeded"), (tried, "failed")):
+        PaymentFactory(invoices=[link.invoice], status=status, request_key=f"link-{link.pk}-0123456789")
+        yield Door("pay_link_result", result_path_of(link))
+    for link in (open_one, paid, ended):
+        yield Door("pay_link", path_of(link))
+    yield _door("pay_link", "over")
 
 
 def _invitations(person: User) -> Iterator[Door]:
