@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern] = [
         name="profile_credit_balance",
     ),
     path("billing-profiles/<code:code>/credits/", views_credits.profile_credits, name="profile_credits"),
+    path("billing-profiles/<code:code>/next-invoice/", views.profile_next_invoice, name="profile_next_invoice"),
     path("billing-accounts/<code:code>/purchase-orders/", views_orders.purchase_orders, name="purchase_orders"),
     path(
         "billing-profiles/<code:code>/purchase-orders/",

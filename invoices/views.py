@@ -17,6 +17,7 @@ from invoices.deliveries import resend_delivery
 from invoices.filters import SEGMENTS, InvoiceFilter
 from invoices.lines import read_lines
 from invoices.models import Invoice
+from invoices.services.preview import preview_invoices
 from profiles.models import BillingProfile
 
 SORTS = {
@@ -62,6 +63,19 @@ def invoices(request: HttpRequest, account: BillingAccount) -> HttpResponse:
         "today": today,
     }
     return render(request, "invoices/invoices.html", context)
+
+
+@requires(Action.INVOICE_VIEW, BillingProfile)
+def profile_next_invoice(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
+    """What the next invoice of a profile comes to so far, line by line."""
+    today = timezone.localdate()
+    context = {
+        "account": profile.account,
+        "profile": profile,
+        "previews": preview_invoices(profile, today),
+        "today": today,
+    }
+    return render(request, "invoices/profile_next_invoice.html", context)
 
 
 @requires(Action.INVOICE_VIEW, Invoice)

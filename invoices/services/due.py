@@ -148,15 +148,17 @@ def _facts(profile_ids: Iterable[int]) -> QuerySet[Any, tuple[Any, ...]]:
 
 def standing(among: Profiles) -> Profiles:
     """Those that may be billed at all, each with the first day of its last billed month."""
+    open_ones = with_standing(among.exclude(status="closed")).filter(held=None)
+    return open_ones.filter(Q(parked=None) | Q(parked__in=ParkedProfile.MENDED_BY_DATA))
+
+
+def with_standing(among: Profiles) -> Profiles:
+    """All of them, also who may not be billed, as `read_candidates` wants them."""
     billed = BillingPeriod.objects.filter(profile=OuterRef("pk")).order_by("-month")
     parked = ParkedProfile.objects.unreleased().filter(profile=OuterRef("pk"))
     held = BillingHold.objects.unreleased().filter(profile=OuterRef("pk"))
-    return (
-        among.exclude(status="closed")
-        .annotate(last_billed=Subquery(billed.values("month")[:1]))
-        .alias(parked=Subquery(parked.values("reason")[:1]), held=Subquery(held.values("pk")[:1]))
-        .filter(held=None)
-        .filter(Q(parked=None) | Q(parked__in=ParkedProfile.MENDED_BY_DATA))
+    return among.annotate(last_billed=Subquery(billed.values("month")[:1])).alias(
+        parked=Subquery(parked.values("reason")[:1]), held=Subquery(held.values("pk")[:1])
     )
 
 

@@ -12,11 +12,12 @@ from accounts.models import BillingAccount, Seller, VatCheck
 from core.mail import COMPLAINED
 from core.models import MessageStatus
 from core.money import Money
-from core.policy import Role
+from core.policy import Action, Role, may
 from core.templatetags.ui import day_short
 from invoices import coming
 from invoices.deliveries import deliveries_of
 from invoices.models import CreditLot, CreditTransaction, Delivery, Invoice
+from invoices.services.preview import preview_invoices
 from invoices.tax import UNION, situation, treatment
 from profiles.models import BillingProfile
 from profiles.recipients import EXTRA
@@ -55,6 +56,17 @@ def credit_left(profile: BillingProfile) -> Money:
 def balance_after(move: Any) -> Money:
     """What all credits of the profile came to after that move."""
     return Money(int(move.balance_after_minor), move.currency)
+
+
+@register.inclusion_tag("invoices/_next_invoice.html", takes_context=True)
+def next_invoice_box(context: Context, profile: BillingProfile) -> dict[str, Any]:
+    """What the invoices that are not made yet come to so far, by the statements that draft them."""
+    may_see = may(context["user"], Action.INVOICE_VIEW, profile)
+    return {
+        "profile": profile,
+        "previews": preview_invoices(profile, timezone.localdate()) if may_see else [],
+        "may_see": may_see,
+    }
 
 
 @register.inclusion_tag("invoices/_document_panel.html")

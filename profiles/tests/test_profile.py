@@ -65,7 +65,7 @@ def test_S2_21_editors_get_the_verbs_and_readers_see_them_locked_with_who_may(cl
 
     assert [verb in for_owner for verb in verbs] == [True] * 3
     assert [verb in for_reader for verb in verbs] == [False] * 3
-    assert for_reader.count('aria-disabled="true"') == 5
+    assert for_reader.count('aria-disabled="true"') == 6
     assert "Billing profile contributor" in for_reader
     assert "Anna" in for_reader
 
@@ -139,5 +139,5 @@ def test_overview_asks_the_same_of_the_database_whoever_is_on_it(client, number,
         ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER)
     client.force_login(owner)
 
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(13):
         client.get(profile.get_absolute_url())
