@@ -4,6 +4,7 @@ from django.contrib import admin
 
 from accounts.admin import ReadOnly
 from invoices.charge_admin import ChargeUploadAdmin  # noqa: F401 a page of its own
+from invoices.correction_admin import CorrectionRequestAdmin, CreditsInvoices  # noqa: F401 pages of their own
 from invoices.credit_admin import CreditLotAdmin  # noqa: F401 a page of its own
 from invoices.exchange_admin import ExchangeRateAdmin  # noqa: F401 a page of its own
 from invoices.models import ChargeImport, Invoice, NumberSeries
@@ -11,7 +12,8 @@ from invoices.run_admin import BillingRunAdmin  # noqa: F401 pages of their own
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(ReadOnly, admin.ModelAdmin):
+class InvoiceAdmin(CreditsInvoices, ReadOnly, admin.ModelAdmin):
+    change_form_template = "invoices/admin/invoice.html"
     list_display = ("number", "kind", "account", "profile_name", "issue_date", "due_date", "status", "total")
     list_filter = ("status", "kind")
     list_select_related = ("account",)

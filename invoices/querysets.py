@@ -29,6 +29,10 @@ class InvoiceQuerySet(PolicyQuerySet):
     def due_soon(self, on: date) -> InvoiceQuerySet:
         return self.open().filter(due_date__gte=on)
 
+    def with_balance_left(self) -> InvoiceQuerySet:
+        """Credit notes of which something is left for the customer: to be set off, or paid back."""
+        return self.filter(kind="credit_note", status="due")
+
     def owed_minor(self) -> int:
         return self.aggregate(owed=Sum("amount_due_minor"))["owed"] or 0
 

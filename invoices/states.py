@@ -27,6 +27,40 @@ INVOICE: Transitions = {
     ("due", "void"): "invoice.voided",
     ("locked", "void"): "invoice.voided",
     ("paid", "void"): "invoice.credited_in_full",
+    # The bank took back a payment of an invoice that was credited meanwhile: that money is owed again.
+    ("void", "due"): "invoice.reopened",
+}
+
+
+class CorrectionStatus(Status):
+    OPEN = "open", _("Waiting for the vendor")
+    APPROVED = "approved", _("Approved")
+    DECLINED = "declined", _("Declined")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+
+    __tones__ = {"open": "info", "approved": "ok", "declined": "neutral", "withdrawn": "neutral"}
+
+
+CORRECTION: Transitions = {
+    ("open", "approved"): "correction.approved",
+    ("open", "declined"): "correction.declined",
+    ("open", "withdrawn"): "correction.withdrawn",
+}
+
+
+class DisputeStatus(Status):
+    OPEN = "open", _("Being looked at")
+    UPHELD = "upheld", _("You were right")
+    REJECTED = "rejected", _("The invoice stands")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+
+    __tones__ = {"open": "warn", "upheld": "ok", "rejected": "neutral", "withdrawn": "neutral"}
+
+
+DISPUTE: Transitions = {
+    ("open", "upheld"): "dispute.upheld",
+    ("open", "rejected"): "dispute.rejected",
+    ("open", "withdrawn"): "dispute.withdrawn",
 }
 
 

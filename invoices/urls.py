@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from invoices import downloads, views, views_credits, views_orders
+from invoices import downloads, views, views_corrections, views_credits, views_orders
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/<code:code>/invoices/", views.invoices, name="invoices"),
@@ -32,6 +32,17 @@ urlpatterns: list[URLPattern] = [
     path("purchase-orders/<code:code>/", views_orders.purchase_order_detail, name="purchase_order_detail"),
     path("purchase-orders/<code:code>/edit/", views_orders.purchase_order_edit, name="purchase_order_edit"),
     path("purchase-orders/<code:code>/closing/", views_orders.purchase_order_closing, name="purchase_order_closing"),
+    path(
+        "invoices/<code:code>/corrections/new/",
+        views_corrections.correction_request_new,
+        name="correction_request_new",
+    ),
+    path("corrections/<code:code>/", views_corrections.correction_request, name="correction_request"),
+    path(
+        "corrections/<code:code>/withdrawal/",
+        views_corrections.correction_request_withdrawal,
+        name="correction_request_withdrawal",
+    ),
     path("check/", downloads.document_check, name="document_check"),
     path("check/<code:code>/", downloads.document_check_result, name="document_check_result"),
     path("invoices/<code:code>/deliveries/<int:delivery_id>/resend/", views.delivery_resend, name="delivery_resend"),

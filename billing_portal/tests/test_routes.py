@@ -27,7 +27,7 @@ from billing_portal.models import AccessReview, TakeOut
 from billing_portal.tests.children import parameters_of
 from billing_portal.tests.world import POSITIONS, Place, World, make_world
 from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement, Role
-from invoices.models import Invoice, PurchaseOrder
+from invoices.models import CorrectionRequest, Invoice, PurchaseOrder
 from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
 from payments.models import CardSetup, Paper, Payment, PaymentMethod, TransferRequest
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
@@ -46,6 +46,14 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
     NameChange: lambda place: NameChangeFactory(account=place.account, status="withdrawn"),
     Invoice: lambda place: InvoiceFactory(profile=place.profile),
     PurchaseOrder: lambda place: PurchaseOrderFactory(profile=place.profile),
+    CorrectionRequest: lambda place: CorrectionRequest.objects.create(
+        account=place.account,
+        profile=place.profile,
+        invoice=InvoiceFactory(profile=place.profile),
+        reason="po_number",
+        proposed={"po_number": "PO-9"},
+        requested_by=UserFactory(),
+    ),
     PaymentMethod: lambda place: PaymentMethodFactory(account=place.account, profile=place.profile),
     SupportRequest: lambda place: SupportRequestFactory(profile=place.profile),
     Payment: lambda place: PaymentFactory(invoices=[InvoiceFactory(profile=place.profile)]),

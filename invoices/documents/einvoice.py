@@ -106,8 +106,8 @@ def terms_of(payload: InvoicePayload) -> dict[str, Any]:
         terms["BT-113"] = _amount(payload.prepaid)
     if payload.purchase_order:
         terms["BT-13"] = _text(payload.purchase_order)
-    if payload.credited_number:
-        terms["BG-3"] = [{"BT-25": payload.credited_number}]
+    if preceding := payload.credited_number or payload.corrected_number:
+        terms["BG-3"] = [{"BT-25": preceding}]
     if not is_note:
         terms["BT-9"] = payload.due_date
         terms |= _transfer(payload)

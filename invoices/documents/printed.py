@@ -134,6 +134,9 @@ def _facts(payload: InvoicePayload) -> Iterator[tuple[str, str]]:
 
 
 def _remark(payload: InvoicePayload) -> str:
+    if payload.corrected_number:
+        text = gettext("This invoice takes the place of invoice {number}, which was credited in full.")
+        return text.format(number=payload.corrected_number)
     if not payload.credited_number:
         return ""
     return gettext("This credit note corrects invoice {number}.").format(number=payload.credited_number)

@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import override
 
@@ -28,7 +29,7 @@ from invoices.documents.payload import (
     VatRow,
 )
 from invoices.lines import sections_of
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import Correction, Invoice, InvoiceKind, InvoiceLine
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ def payload_of(invoice: Invoice) -> InvoicePayload:
             purchase_order=invoice.po_number,
             transfer=_transfer(invoice),
             check=_check(invoice),
+            **_corrects(invoice),
             vat_exchanged=_exchanged(invoice),
         )
 
@@ -137,6 +139,20 @@ def _exchanged(invoice: Invoice) -> ExchangedVat | None:
     if invoice.vat_exchanged is None or invoice.exchange_rate is None or invoice.exchange_day is None:
         return None
     return ExchangedVat(invoice.vat_exchanged, invoice.exchange_rate, invoice.exchange_day)
+
+
+def _corrects(invoice: Invoice) -> dict[str, str]:
+    """The number of the invoice that this document credits, or takes the place of (L3); one of a period does neither.
+
+    One statement, for what is no invoice of a period.
+    """
+    if invoice.period_id is not None:
+        return {}
+    rows = Correction.objects.filter(Q(credit_note=invoice) | Q(corrected=invoice))
+    number = rows.values_list("original__number", flat=True).first()
+    if number is None:
+        return {}
+    return {"credited_number" if invoice.kind == InvoiceKind.CREDIT_NOTE else "corrected_number": number}
 
 
 def _check(invoice: Invoice) -> Check:

@@ -1,6 +1,13 @@
 """Invoices and all that makes one: charges, periods, numbers, lines, VAT, the ledger, documents, deliveries."""
 
 from invoices.models.charges import Charge, ChargeImport, ChargeUpload
+from invoices.models.corrections import (
+    Correction,
+    CorrectionReason,
+    CorrectionRequest,
+    CreditedLine,
+    Offset,
+)
 from invoices.models.credits import CreditLot, CreditMove, CreditSource, CreditTransaction
 from invoices.models.documents import Delivery, Dispatch, Document, DocumentKind
 from invoices.models.exchange import ExchangeRate
@@ -18,10 +25,14 @@ __all__ = [
     "Charge",
     "ChargeImport",
     "ChargeUpload",
+    "Correction",
+    "CorrectionReason",
+    "CorrectionRequest",
     "CreditLot",
     "CreditMove",
     "CreditSource",
     "CreditTransaction",
+    "CreditedLine",
     "Delivery",
     "Dispatch",
     "Document",
@@ -33,6 +44,7 @@ __all__ = [
     "InvoiceLine",
     "LedgerAccount",
     "NumberSeries",
+    "Offset",
     "OrderState",
     "ParkReason",
     "ParkedProfile",

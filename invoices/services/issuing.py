@@ -280,7 +280,9 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(base_minor), 0) AS base, coalesce(sum(vat_minor), 0) AS vat,
         coalesce(sum(credit_minor), 0) AS credit,
-        coalesce(bool_and(vat_minor = round(base_minor * rate / 100)), false) AS holds
+        -- A credit note takes what is left of a rate, to the cent, after those before it were rounded.
+        coalesce(bool_and(abs(vat_minor - round(base_minor * rate / 100))
+            <= CASE WHEN i.period_id IS NULL THEN 50 ELSE 0 END), false) AS holds
     FROM invoices_vatgroup WHERE invoice_id = i.id
 ) AS groups
 CROSS JOIN LATERAL (

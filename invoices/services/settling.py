@@ -5,10 +5,11 @@ from datetime import date
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from core.errors import Refused
 from core.money import Money
 from core.states import move
-from invoices.models import Invoice, InvoiceKind, LedgerAccount
+from invoices.models import Invoice, InvoiceKind, LedgerAccount, Offset
 from invoices.services.ledger import post
 from invoices.states import InvoiceStatus
 
@@ -33,14 +34,70 @@ def settle_invoice(
             "settles_too_much",
         )
     settled = stored.settled_minor + amount.minor
-    if stored.status == InvoiceStatus.LOCKED:
+    is_last = amount == stored.amount_due
+    if stored.status == InvoiceStatus.LOCKED and is_last:
         move(stored, InvoiceStatus.DUE)
-    if amount == stored.amount_due:
+    if is_last:
         move(stored, InvoiceStatus.PAID, settled_minor=settled)
     else:
         Invoice.objects.filter(pk=stored.pk).update(settled_minor=settled)
     post(stored, debit=debit, credit=LedgerAccount.RECEIVABLE, amount=amount, reference=reference, on=on)
     invoice.refresh_from_db()
+
+
+@transaction.atomic
+def settle_credit_note(
+    note: Invoice, amount: Money, *, reference: str, on: date, credit: LedgerAccount = LedgerAccount.GATEWAY
+) -> None:
+    """Count `amount` of a credit note as given to the customer and post it; it is settled when nothing is left.
+
+    `credit` is where the money comes from, `reference` the cause, "refund:<code>". Refuses `not_a_credit_note`, and
+    `settles_too_much` for more than is left of it.
+    """
+    stored = _locked(note)
+    if stored.kind != InvoiceKind.CREDIT_NOTE or stored.status != InvoiceStatus.DUE:
+        raise Refused(_("This is not a credit note of which something is left."), "not_a_credit_note")
+    if not Money.zero(amount.currency) < amount <= stored.amount_due:
+        raise Refused(
+            _("%(due)s is left of %(number)s.") % {"number": stored.number, "due": stored.amount_due},
+            "settles_too_much",
+        )
+    settled = stored.settled_minor + amount.minor
+    if amount == stored.amount_due:
+        move(stored, InvoiceStatus.PAID, settled_minor=settled)
+    else:
+        Invoice.objects.filter(pk=stored.pk).update(settled_minor=settled)
+    post(stored, debit=LedgerAccount.RECEIVABLE, credit=credit, amount=amount, reference=reference, on=on)
+    note.refresh_from_db()
+
+
+@transaction.atomic
+def offset(note: Invoice, invoice: Invoice, *, on: date, by: User | None = None) -> Money:
+    """Let what is left of a credit note settle what is owed on an invoice of the same profile, as far as it goes.
+
+    Returns how much that was; nothing where one of them is settled already.
+    """
+    rows = Invoice.objects.select_for_update().filter(pk__in=[note.pk, invoice.pk]).order_by("pk")
+    stored = {row.pk: row for row in rows}
+    given, taken = stored[note.pk], stored[invoice.pk]
+    if given.profile_id != taken.profile_id or given.currency != taken.currency:
+        raise ValueError("a credit note settles invoices of its own profile")
+    amount = min(given.amount_due, taken.amount_due)
+    is_open = given.status == InvoiceStatus.DUE and taken.status in (InvoiceStatus.DUE, InvoiceStatus.LOCKED)
+    if not is_open or not amount:
+        return Money.zero(given.currency)
+    made = Offset.objects.create(
+        credit_note=given,
+        invoice=taken,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        made_on=on,
+        made_by=by,
+    )
+    reference = f"offset:{made.code}"
+    settle_invoice(invoice, amount, reference=reference, on=on, debit=LedgerAccount.OFFSET)
+    settle_credit_note(note, amount, reference=reference, on=on, credit=LedgerAccount.OFFSET)
+    return amount
 
 
 @transaction.atomic
@@ -55,7 +112,7 @@ def reopen_invoice(
     if not Money.zero(amount.currency) < amount <= stored.settled:
         raise Refused(_("Only what was paid can be taken back."), "was_not_paid")
     settled = stored.settled_minor - amount.minor
-    if stored.status == InvoiceStatus.PAID:
+    if stored.status in (InvoiceStatus.PAID, InvoiceStatus.VOID):
         move(stored, InvoiceStatus.DUE, settled_minor=settled)
     else:
         Invoice.objects.filter(pk=stored.pk).update(settled_minor=settled)

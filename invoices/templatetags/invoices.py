@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django import template
+from django.db.models import Q
 from django.template.context import Context
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -13,10 +14,10 @@ from core.mail import COMPLAINED
 from core.models import MessageStatus
 from core.money import Money
 from core.policy import Action, Role, may
-from core.templatetags.ui import day_short
+from core.templatetags.ui import day_short, money
 from invoices import coming
 from invoices.deliveries import deliveries_of
-from invoices.models import CreditLot, CreditTransaction, Delivery, Invoice
+from invoices.models import Correction, CreditLot, CreditTransaction, Delivery, Invoice
 from invoices.services.preview import preview_invoices
 from invoices.tax import UNION, situation, treatment
 from profiles.models import BillingProfile
@@ -74,6 +75,23 @@ def document_panel(invoice: Invoice) -> dict[str, Any]:
     """The files of the invoice, ready or being made; one statement."""
     documents = list(invoice.documents.order_by("pk"))
     return {"invoice": invoice, "documents": documents, "has_ubl": any(each.kind == "ubl" for each in documents)}
+
+
+@register.inclusion_tag("invoices/_correction_panel.html")
+def correction_panel(invoice: Invoice) -> dict[str, Any]:
+    """The chain that the document stands in, both ways, and what was asked for (L3, P7); two statements."""
+    found = Correction.objects.filter(Q(original=invoice) | Q(credit_note=invoice) | Q(corrected=invoice))
+    rows: list[tuple[str, Invoice, str]] = []
+    for each in found.select_related("original", "credit_note", "corrected").order_by("pk"):
+        if each.original_id != invoice.pk:
+            took = each.corrected_id == invoice.pk
+            label = _("Takes the place of this invoice") if took else _("Credits this invoice")
+            rows.append((label, each.original, ""))
+        if each.credit_note_id != invoice.pk:
+            rows.append((_("Credit note"), each.credit_note, money(each.credit_note.total)))
+        if each.corrected and each.corrected_id != invoice.pk:
+            rows.append((_("Corrected invoice"), each.corrected, money(each.corrected.total)))
+    return {"rows": rows, "asked": invoice.correction_requests.order_by("pk")}
 
 
 @register.inclusion_tag("invoices/_delivery_panel.html", takes_context=True)

@@ -1,0 +1,129 @@
+"""The vendor's staff answer requests for corrections, credit lines, and void invoices."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path
+from django.utils.translation import gettext as _
+
+from core.admin import ReadOnly
+from core.errors import Refused
+from core.forms import posted
+from invoices.correction_forms import CreditLinesForm, DecideForm, VoidForm
+from invoices.models import CorrectionRequest, Invoice
+from invoices.services.correcting import credit_lines, void_invoice
+from invoices.services.correction_requests import approve_correction, changes_of, decline_correction
+from invoices.services.run import seller_today
+
+
+@admin.register(CorrectionRequest)
+class CorrectionRequestAdmin(ReadOnly, admin.ModelAdmin):
+    """Requests for corrections, the open ones first; each decided with an answer."""
+
+    list_display = ("requested_at", "invoice", "account", "reason", "status", "requested_by", "decided_by")
+    list_filter = ("status", "reason")
+    list_select_related = ("invoice", "account", "requested_by", "decided_by")
+    search_fields = ("invoice__number__startswith", "account__name__istartswith", "code__exact")
+    ordering = ("-pk",)
+    change_form_template = "invoices/admin/correction_request.html"
+    show_full_result_count = False
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("invoices.change_correctionrequest")  # type: ignore[union-attr]
+
+    def get_urls(self) -> list[Any]:
+        decision = self.admin_site.admin_view(self.decision)
+        return [path("<int:pk>/decision/", decision, name="invoices_correction_decision"), *super().get_urls()]
+
+    def decision(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Approve, which issues the documents at once, or decline."""
+        if not self.has_decide_permission(request):
+            raise PermissionDenied
+        asked = get_object_or_404(CorrectionRequest.objects.select_related("invoice", "line", "account"), pk=pk)
+        form = DecideForm(posted(request))
+        if form.is_valid():
+            answer, by = form.cleaned_data["answer"], request.user
+            try:
+                if form.cleaned_data["decision"] == DecideForm.APPROVE:
+                    approve_correction(asked, answer=answer, by=by, on=seller_today())  # type: ignore[arg-type]
+                else:
+                    decline_correction(asked, answer=answer, by=by)  # type: ignore[arg-type]
+            except Refused as refusal:
+                form.add_error(None, refusal)
+            else:
+                self.message_user(request, _("Done, and the customer was told."), messages.SUCCESS)
+                return redirect("admin:invoices_correctionrequest_change", asked.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Decide"),
+            "opts": self.opts,
+            "original": asked,
+            "asked": asked,
+            "changes": changes_of(asked) if not asked.line else {},
+            "form": form,
+        }
+        return render(request, "invoices/admin/correction_decision.html", context)
+
+
+class CreditsInvoices:
+    """Pages of the admin of invoices: crediting single lines, and voiding."""
+
+    admin_site: Any
+    opts: Any
+
+    def get_urls(self) -> list[Any]:
+        site = self.admin_site.admin_view
+        own = [
+            path("<int:pk>/voiding/", site(self.void), name="invoices_invoice_void"),
+            path("<int:pk>/crediting/", site(self.credit), name="invoices_invoice_credit"),
+        ]
+        return own + super().get_urls()  # type: ignore[misc,no-any-return]
+
+    def void(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A credit note for all that is left."""
+        invoice = self._invoice(request, pk)
+        form = VoidForm(posted(request))
+        if form.is_valid():
+            try:
+                made = void_invoice(invoice, reason=form.cleaned_data["reason"], by=request.user, on=seller_today())  # type: ignore[arg-type]
+            except Refused as refusal:
+                form.add_error(None, refusal)
+            else:
+                messages.success(request, _("Credit note %(number)s was issued.") % {"number": made.credit_note})
+                return redirect("admin:invoices_invoice_change", invoice.pk)
+        return self._page(request, invoice, form, _("Void %(number)s"), _("Credit it in full"))
+
+    def credit(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A credit note for parts of lines."""
+        invoice = self._invoice(request, pk)
+        form = CreditLinesForm(posted(request), invoice=invoice)
+        if form.is_valid():
+            reason, by = form.cleaned_data["reason"], request.user
+            try:
+                made = credit_lines(invoice, form.amounts(), reason=reason, by=by, on=seller_today())  # type: ignore[arg-type]
+            except Refused as refusal:
+                form.add_error(None, refusal)
+            else:
+                messages.success(request, _("Credit note %(number)s was issued.") % {"number": made.credit_note})
+                return redirect("admin:invoices_invoice_change", invoice.pk)
+        return self._page(request, invoice, form, _("Credit lines of %(number)s"), _("Issue the credit note"))
+
+    def _invoice(self, request: HttpRequest, pk: int) -> Invoice:
+        if not request.user.has_perm("invoices.add_correction"):  # type: ignore[union-attr]
+            raise PermissionDenied
+        return get_object_or_404(Invoice.objects.select_related("account").issued(), pk=pk)
+
+    def _page(self, request: HttpRequest, invoice: Invoice, form: Any, title: str, verb: str) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title % {"number": invoice},
+            "opts": self.opts,
+            "original": invoice,
+            "invoice": invoice,
+            "form": form,
+            "verb": verb,
+        }
+        return render(request, "invoices/admin/invoice_crediting.html", context)
