@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
+from payments.bank_admin import BankEntryAdmin, BankFileAdmin  # noqa: F401 pages of their own
 from payments.collecting_admin import CollectionCaseAdmin, PayLinkAdmin  # noqa: F401 pages of their own
 from payments.forms import DecisionForm, TransferDecisionForm
 from payments.gateways.breaker import wake

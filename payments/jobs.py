@@ -9,6 +9,7 @@ from django.utils import timezone
 from core.jobs import clock, job
 from payments.mail import tell_expiring
 from payments.models import (
+    BankEntry,
     CardSetup,
     CollectionCase,
     DebitNotice,
@@ -22,6 +23,7 @@ from payments.models import (
 )
 from payments.querysets import EXPIRING_DAYS
 from payments.services import papers
+from payments.services.bank import BANK, look_at
 from payments.services.cards import finish_card_setup
 from payments.services.cases import close_settled
 from payments.services.collecting import go_on, open_cases
@@ -118,7 +120,8 @@ def collect_direct_debit(row_id: int) -> None:
 @clock("daily", at=time(2))
 def reconcile_yesterday(slot: datetime) -> None:
     """Hold the captures of the day before against our payments, at every gateway in use (I15)."""
-    for gateway in Payment.objects.order_by().values_list("gateway", flat=True).distinct():
+    own = Payment.objects.exclude(gateway=BANK).order_by()
+    for gateway in own.values_list("gateway", flat=True).distinct():
         reconcile(gateway, since=slot - timedelta(days=1, hours=2), until=slot - timedelta(hours=2))
 
 
@@ -139,3 +142,9 @@ def close_collection_case(row_id: int) -> None:
     """End a case whose invoice was paid or credited in another way than by a payment."""
     with transaction.atomic():
         close_settled([CollectionCase.objects.select_related("invoice").get(pk=row_id).invoice])
+
+
+@job(due=lambda now: BankEntry.objects.to_match().order_by("pk"), batch=200)
+def match_bank_entries(row_ids: list[int]) -> None:
+    """Book the movements at the bank whose customer said what they pay; leave the rest to a person."""
+    look_at(list(BankEntry.objects.filter(pk__in=row_ids).order_by("pk")), at=timezone.now())

@@ -78,6 +78,16 @@ class CollectionCaseQuerySet(models.QuerySet):
         return self.open().filter(invoice__status__in=["paid", "void"])
 
 
+class BankEntryQuerySet(models.QuerySet):
+    def to_match(self) -> BankEntryQuerySet:
+        """At which the matching has not looked yet."""
+        return self.filter(looked_at=None)
+
+    def for_a_person(self) -> BankEntryQuerySet:
+        """Which nobody and nothing has booked whole."""
+        return self.filter(status__in=["open", "partly"]).exclude(looked_at=None)
+
+
 class PayLinkQuerySet(models.QuerySet):
     def working(self, at: datetime) -> PayLinkQuerySet:
         return self.filter(revoked_at=None, expires_at__gt=at)

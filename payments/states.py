@@ -17,6 +17,7 @@ class PaymentStatus(Status):
     PARTIALLY_REFUNDED = "partially_refunded", _("Partly refunded")
     REFUNDED = "refunded", _("Refunded")
     CHARGED_BACK = "charged_back", _("Charged back")
+    UNDONE = "undone", _("Booking undone")
 
     __tones__ = {
         "created": "info",
@@ -29,6 +30,7 @@ class PaymentStatus(Status):
         "partially_refunded": "neutral",
         "refunded": "neutral",
         "charged_back": "danger",
+        "undone": "neutral",
     }
 
 
@@ -61,6 +63,8 @@ PAYMENT: Transitions = {
     ("partially_refunded", "refunded"): "payment.refunded",
     ("succeeded", "charged_back"): "payment.charged_back",
     ("charged_back", "succeeded"): "payment.chargeback_reversed",
+    # A movement at the bank that was booked to the wrong invoice.
+    ("succeeded", "undone"): "payment.booking_undone",
 }
 
 
@@ -124,6 +128,29 @@ class NoticeStatus(Status):
 NOTICE: Transitions = {
     ("announced", "collected"): "notice.collected",
     ("announced", "dropped"): "notice.dropped",
+}
+
+
+class EntryStatus(Status):
+    OPEN = "open", _("To look at")
+    PARTLY = "partly", _("Partly booked")
+    BOOKED = "booked", _("Booked")
+    SET_ASIDE = "set_aside", _("Set aside")
+
+    __tones__ = {"open": "warn", "partly": "warn", "booked": "ok", "set_aside": "neutral"}
+
+
+# A booking that is undone lets its movement be looked at again.
+ENTRY: Transitions = {
+    ("open", "booked"): "entry.booked",
+    ("open", "partly"): "entry.partly_booked",
+    ("partly", "booked"): "entry.booked",
+    ("partly", "open"): "entry.undone",
+    ("booked", "open"): "entry.undone",
+    ("booked", "partly"): "entry.undone",
+    ("open", "set_aside"): "entry.set_aside",
+    ("partly", "set_aside"): "entry.set_aside",
+    ("set_aside", "open"): "entry.taken_up",
 }
 
 

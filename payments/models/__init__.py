@@ -1,5 +1,6 @@
 """How a customer pays: saved methods, payments with their attempts, and what the gateway told us."""
 
+from payments.models.bank import BankBooking, BankEntry, BankFile, BookedBy
 from payments.models.collecting import (
     CollectionCase,
     CollectionStep,
@@ -26,6 +27,10 @@ from payments.models.transfers import TransferDocument, TransferRequest
 
 __all__ = [
     "Allocation",
+    "BankBooking",
+    "BankEntry",
+    "BankFile",
+    "BookedBy",
     "Brand",
     "CardSetup",
     "CollectionCase",

@@ -1,0 +1,1 @@
+"""Files of the bank: read, matched with what is owed, and booked."""
