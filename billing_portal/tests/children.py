@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.models import AddressKind, Invitation, MemberInvitation, PlannedChange
+from accounts.models import AccountRole, AddressKind, Invitation, MemberInvitation, PlannedChange
 from accounts.tests.factories import (
     AccountRoleFactory,
     AddressFactory,
@@ -24,7 +24,7 @@ from core.mail_classes import MailClass
 from core.messages import queue_message
 from core.policy import Role
 from invoices.models import Delivery, Invoice
-from profiles.models import BillingProfile, ExtraRecipient, InvoiceSection
+from profiles.models import BillingProfile, ExtraRecipient, InvoiceSection, ProfileRole
 from profiles.tests.factories import ProfileRoleFactory
 from subscriptions.tests.factories import PriceFactory
 from support.models import SupportFile, SupportMessage, SupportRequest
@@ -32,9 +32,18 @@ from support.models import SupportFile, SupportMessage, SupportRequest
 Make = Callable[[Place, Any], Any]
 
 
-def _invitation(place: Place, _obj: Any) -> Invitation:
+def _role(place: Place, obj: Any) -> AccountRole | ProfileRole:
+    if isinstance(obj, BillingProfile):
+        return ProfileRoleFactory(profile=place.profile, role=Role.PROFILE_READER)
+    return AccountRoleFactory(account=place.account, role=Role.ACCOUNT_READER)
+
+
+def _invitation(place: Place, obj: Any) -> Invitation:
+    to_profile = isinstance(obj, BillingProfile)
     return Invitation.objects.create(
         account=place.account,
+        scope="profile" if to_profile else "account",
+        scope_code=place.profile.code if to_profile else "",
         email=f"{uuid.uuid4().hex[:8]}@alfa.example",
         role=Role.ACCOUNT_READER,
         token_digest=uuid.uuid4().hex,
@@ -98,10 +107,7 @@ def _file(_place: Place, asked: SupportRequest) -> SupportFile:
 # By the parameter, or by the route and the parameter where it means something else there.
 CHILDREN: dict[str | tuple[str, str], Make] = {
     "person": lambda place, _obj: ProfileRoleFactory(profile=place.profile, role=Role.PROFILE_READER).user,
-    "role": lambda place, _obj: AccountRoleFactory(account=place.account, role=Role.ACCOUNT_READER),
-    ("profile_role_removal", "role"): lambda place, _obj: ProfileRoleFactory(
-        profile=place.profile, role=Role.PROFILE_READER
-    ),
+    "role": _role,
     "member": lambda place, _obj: OrganisationMemberFactory(organisation=place.account.organisation),
     "invitation": _invitation,
     ("member_invitation", "invitation"): _member_invitation,

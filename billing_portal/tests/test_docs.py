@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.management import get_commands
 
 from billing_portal.checks import routes
+from core.policy import _COLUMNS as COLUMNS
+from core.policy import GRANTS, Action
 
 OURS = ("core", "accounts", "profiles", "subscriptions", "invoices", "payments", "support", "billing_portal")
 # Commands that people who run the portal never type: they serve those who develop it.
@@ -80,3 +82,23 @@ def test_the_architecture_page_is_short_and_names_what_exists():
     for path in re.findall(r"`([\w/]+\.(?:py|md))`", page):
         found = subprocess.run(["git", "ls-files", f"*{path}"], cwd=settings.BASE_DIR, capture_output=True, text=True)
         assert found.stdout, path
+
+
+def test_the_table_of_rights_is_written_down():
+    """A right is changed in two places, and the second is read by people: docs/permissions.md."""
+    named = {row[0]: row[1:] for row in _table_of(text_of("docs/permissions.md"))}
+    codes = [code for code, _role in COLUMNS.items()]
+    wanted = {
+        action: ["yes" if COLUMNS[code] in GRANTS[action] else "" for code in codes]
+        for action in sorted(map(str, Action))
+    }
+    wrong = {action: cells for action, cells in wanted.items() if named.get(action) != cells}
+    assert wrong == {}, "docs/permissions.md lacks:\n" + "\n".join(
+        f"| {action} | {' | '.join(cells)} |" for action, cells in wrong.items()
+    )
+    assert set(named) == set(wanted)
+
+
+def _table_of(page: str) -> list[list[str]]:
+    lines = [line for line in page.splitlines() if re.match(r"\| \w+:\w+ \|", line)]
+    return [[cell.strip() for cell in line.removeprefix("|").removesuffix("|").split("|")] for line in lines]

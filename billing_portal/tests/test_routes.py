@@ -26,6 +26,7 @@ from billing_portal.checks import THIRD_PARTY, is_guarded, routes
 from billing_portal.models import AccessReview, TakeOut
 from billing_portal.tests.children import parameters_of
 from billing_portal.tests.world import POSITIONS, Place, World, make_world
+from core import policy
 from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement, Role
 from invoices.models import CorrectionRequest, Invoice, PurchaseOrder
 from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
@@ -172,9 +173,16 @@ def renders(monkeypatch):
     return switch
 
 
+@pytest.fixture
+def trusting_services(monkeypatch):
+    """The guard of the route stands alone here: what the services ask for themselves has tests of its own, and would
+    hide a guard that is gone (Q5). Everybody has imported the function, so its code is what changes."""
+    monkeypatch.setattr(policy.demand, "__code__", (lambda user, action, obj: None).__code__)
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", [pattern.name for _route, pattern in GUARDED])
-def test_Q1_route_answers_each_actor_as_the_table_says(name, stage, renders, long):
+def test_Q1_route_answers_each_actor_as_the_table_says(name, stage, renders, trusting_services, long):
     world, browsers = stage
     pattern = _pattern(name)
     addresses = addresses_of(world, pattern)
