@@ -1,7 +1,7 @@
 """Lists as CSV files that a spreadsheet opens: text stays text, whatever somebody called themselves (T38)."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from io import StringIO
@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpResponse
 
+PORTION = 64 * 1024
 # A cell that begins like this is a formula to some spreadsheet; with an apostrophe before it, it is a text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -26,6 +27,21 @@ def csv_response(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]
     response = HttpResponse(text.getvalue().encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
+
+
+def csv_stream(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """The same file in portions, for rows that are too many to hold at once."""
+    text = StringIO("\ufeff")
+    text.seek(0, 2)
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow([str(title) for title in header])
+    for row in rows:
+        writer.writerow([cell(value) for value in row])
+        if text.tell() > PORTION:
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode()
 
 
 def cell(value: Any) -> int | Decimal | str:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from invoices import downloads, views, views_corrections, views_credits, views_orders
+from invoices import downloads, views, views_corrections, views_credits, views_orders, views_usage
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/<code:code>/invoices/", views.invoices, name="invoices"),
@@ -43,6 +43,8 @@ urlpatterns: list[URLPattern] = [
         views_corrections.correction_request_withdrawal,
         name="correction_request_withdrawal",
     ),
+    path("invoices/<code:code>/usage/", views_usage.invoice_usage, name="invoice_usage"),
+    path("invoices/<code:code>/usage/csv/", views_usage.invoice_usage_csv, name="invoice_usage_csv"),
     path("check/", downloads.document_check, name="document_check"),
     path("check/<code:code>/", downloads.document_check_result, name="document_check_result"),
     path("invoices/<code:code>/deliveries/<int:delivery_id>/resend/", views.delivery_resend, name="delivery_resend"),

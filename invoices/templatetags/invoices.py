@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django import template
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.template.context import Context
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,7 +17,7 @@ from core.policy import Action, Role, may
 from core.templatetags.ui import day_short, money
 from invoices import coming
 from invoices.deliveries import deliveries_of
-from invoices.models import Correction, CreditLot, CreditTransaction, Delivery, Invoice
+from invoices.models import Correction, CreditLot, CreditTransaction, Delivery, Invoice, InvoiceLine
 from invoices.services.preview import preview_invoices
 from invoices.tax import UNION, situation, treatment
 from profiles.models import BillingProfile
@@ -73,8 +73,14 @@ def next_invoice_box(context: Context, profile: BillingProfile) -> dict[str, Any
 @register.inclusion_tag("invoices/_document_panel.html")
 def document_panel(invoice: Invoice) -> dict[str, Any]:
     """The files of the invoice, ready or being made; one statement."""
-    documents = list(invoice.documents.order_by("pk"))
-    return {"invoice": invoice, "documents": documents, "has_ubl": any(each.kind == "ubl" for each in documents)}
+    of_charges = InvoiceLine.objects.filter(invoice=OuterRef("invoice"), unit_price=None)
+    documents = list(invoice.documents.annotate(has_usage=Exists(of_charges)).order_by("pk"))
+    return {
+        "invoice": invoice,
+        "documents": documents,
+        "has_ubl": any(each.kind == "ubl" for each in documents),
+        "has_usage": any(each.has_usage for each in documents),
+    }
 
 
 @register.inclusion_tag("invoices/_correction_panel.html")
