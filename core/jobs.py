@@ -52,7 +52,7 @@ SLOTS_KEPT = timedelta(days=60)
 HANDFUL = 20
 
 # In which modules of an app jobs are registered.
-JOB_MODULES = ("jobs", "mail", "mail_events", "sms")
+JOB_MODULES = ("jobs", "mail", "mail_events", "retention", "sms")
 
 Due = Callable[[datetime], QuerySet[Any]]
 Every = Literal["hourly", "daily"]

@@ -132,7 +132,6 @@ def test_I6_the_role_does_the_work_of_the_portal(as_the_role, client):
         "TRUNCATE invoices_posting",
         "UPDATE accounts_accountroleevent SET pgh_label = 'nothing'",
         "DELETE FROM profiles_profileroleevent",
-        "DELETE FROM invoices_document",
         "DELETE FROM payments_payment",
         "DELETE FROM django_migrations",
         "SELECT core_erase_history('accounts_user'::regclass, 1, '{name}')",

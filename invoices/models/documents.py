@@ -7,11 +7,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from core.guards import no_truncate
 from core.models import Message
 from core.policy import Action, PolicyQuerySet, Scope
 from core.states import only_along
 from invoices import states
 from invoices.models.invoices import Invoice
+from invoices.models.keeping import kept_by_law
 
 
 class DocumentKind(models.TextChoices):
@@ -55,7 +57,8 @@ class Document(models.Model):
             pgtrigger.Protect(
                 name="made_is_final", operation=pgtrigger.Update, condition=pgtrigger.Q(old__status="ready")
             ),
-            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+            kept_by_law(),
+            no_truncate(),
         ]
 
     def __str__(self) -> str:
@@ -98,6 +101,7 @@ class Delivery(models.Model):
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         constraints = [models.UniqueConstraint(fields=["invoice", "email"], name="one_delivery_per_address")]
+        triggers = [kept_by_law()]
 
     def __str__(self) -> str:
         return f"{self.invoice} → {self.email}"

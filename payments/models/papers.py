@@ -82,7 +82,18 @@ class Paper(models.Model):
             pgtrigger.Protect(
                 name="made_is_final", operation=pgtrigger.Update, condition=pgtrigger.Q(old__status="ready")
             ),
-            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+            # Ten years, as the longest class of what it tells of (L5).
+            pgtrigger.Trigger(
+                name="kept",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Delete,
+                func="""
+                    IF date_part('year', OLD.created_at) + 10 >= date_part('year', current_date)
+                    THEN RAISE EXCEPTION 'the law keeps this for some years more' USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN OLD;
+                """,
+            ),
             no_truncate(),
         ]
 
