@@ -511,6 +511,18 @@ class AccountRoleForm(forms.Form):
         return Role(self.cleaned_data["role"])
 
 
+class HandoverForm(forms.Form):
+    """Who is to look after an online-services account."""
+
+    email = forms.EmailField(
+        label=gettext_lazy("E-mail of the successor"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        help_text=gettext_lazy("Gets an offer, valid for 7 days, that this address alone can accept."),
+    )
+    helper = PortalFormHelper("email")
+
+
 class StandInForm(forms.Form):
     """Who holds a role in place of its holder, and until which day."""
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.models import (
     AccountRole,
     Attempt,
+    Invitation,
     LinkRequest,
     PasswordReset,
     PlannedChange,
@@ -15,6 +16,7 @@ from accounts.models import (
     ServiceNotice,
     VatCheck,
 )
+from accounts.services.handover import expire_offer
 from accounts.services.limits import LONGEST
 from accounts.services.links import answer_link_request
 from accounts.services.planned import apply_planned_change
@@ -84,3 +86,9 @@ def apply_planned_changes(row_id: int) -> None:
 def end_stand_ins_on_accounts(row_id: int) -> None:
     """Clear stand-ins away whose last day is over, and tell everybody concerned."""
     end_stand_in(ON_ACCOUNT, AccountRole.objects.select_related("account").get(pk=row_id))
+
+
+@job(due=lambda now: Invitation.objects.handovers_over(now))
+def expire_offers(row_id: int) -> None:
+    """Close offers of an administration that nobody accepted in time."""
+    expire_offer(Invitation.objects.select_related("account", "invited_by").get(pk=row_id))

@@ -69,6 +69,11 @@ class InvitationQuerySet(models.QuerySet):
         """Waiting for an answer and not yet expired."""
         return self.filter(status="pending", expires_at__gt=at)
 
+    def handovers_over(self, at: datetime) -> InvitationQuerySet:
+        """Offers of an administration that waited too long. Those of the first administrator can be sent again."""
+        offered = self.filter(status="pending", expires_at__lte=at, role=Role.ACCOUNT_ADMINISTRATOR)
+        return offered.filter(account__roles__role=Role.ACCOUNT_ADMINISTRATOR)
+
 
 class AttemptQuerySet(models.QuerySet):
     """Sets of counted tries."""

@@ -35,6 +35,18 @@ urlpatterns: list[URLPattern] = [
         views.account_role_removal,
         name="account_role_removal",
     ),
+    path("billing-accounts/<code:code>/handover/", access_views.account_handover, name="account_handover"),
+    path(
+        "billing-accounts/<code:code>/handover/renewal/",
+        access_views.account_handover_renewal,
+        name="account_handover_renewal",
+    ),
+    path(
+        "billing-accounts/<code:code>/handover/withdrawal/",
+        access_views.account_handover_withdrawal,
+        name="account_handover_withdrawal",
+    ),
+    path("billing-accounts/<code:code>/ownership/", access_views.account_ownership, name="account_ownership"),
     path(
         "billing-accounts/<code:code>/access/<int:role>/stand-in/",
         access_views.account_role_stand_in,

@@ -17,6 +17,7 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.ACCOUNT_EDIT_TAX_IDS: _("Change VAT ID and registration number"),
     Action.ACCOUNT_VIEW_ROLES: _("See who has a role on the account"),
     Action.ACCOUNT_ASSIGN_ROLES: _("Assign and remove roles on the account"),
+    Action.ACCOUNT_HAND_OVER: _("Hand the administration of the account over"),
     Action.ACCOUNT_VIEW_ACTIVITY: _("See the activity on the account"),
     Action.ACCOUNT_TAKE_OUT: _("Take out everything that the account has"),
     Action.ACCOUNT_VIEW_AS: _("View the account as somebody else sees it"),
@@ -43,6 +44,7 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.INVOICE_VIEW: _("See invoices and payments"),
     Action.INVOICE_DOWNLOAD: _("Download invoices"),
     Action.INVOICE_PAY: _("Pay invoices"),
+    Action.INVOICE_SHARE_ACCESS: _("Let others see the invoices of a subscription"),
     Action.INVOICE_RECEIVE: _("Get invoices by e-mail"),
     Action.METHOD_VIEW: _("See payment methods"),
     Action.METHOD_ADD: _("Add a payment method"),
@@ -59,6 +61,7 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.SUPPORT_ASK: _("Ask the vendor"),
     Action.ORGANISATION_VIEW: _("See the organisation profile"),
     Action.ORGANISATION_EDIT: _("Change the organisation profile"),
+    Action.ORGANISATION_JOIN_ACCOUNT: _("Become owner of an account of the organisation"),
 }
 
 

@@ -21,9 +21,9 @@ class ProfileRoleQuerySet(RoleQuerySet):
         """Counting on that day: not expired, not asleep, and the person not deactivated."""
         return super().active(on).filter(AWAKE)  # type: ignore[return-value]
 
-    def asleep(self) -> ProfileRoleQuerySet:
+    def asleep(self, on: date) -> ProfileRoleQuerySet:
         """Counting for nothing until the administrator turns access to invoice on."""
-        return self.exclude(AWAKE)
+        return super().active(on).exclude(AWAKE)  # type: ignore[return-value]
 
 
 class BillingProfileQuerySet(PolicyQuerySet):

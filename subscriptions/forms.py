@@ -159,6 +159,24 @@ class SectionForm(forms.Form):
     helper = PortalFormHelper("name")
 
 
+class ViewerForm(forms.Form):
+    """Somebody who may see the invoices of one subscription of an online-services account."""
+
+    email = forms.EmailField(
+        label=_("E-mail"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"list": "colleagues", "autocomplete": "off"}),
+        help_text=_("Somebody who is not in the organisation yet gets an invitation, valid for 7 days."),
+    )
+    expires_on = forms.DateField(
+        label=_("Ends on"),
+        required=False,
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+        help_text=_("The last day on which the role counts. Empty: until somebody takes it away."),
+    )
+    helper = PortalFormHelper("email", "expires_on")
+
+
 class SectionChoiceForm(forms.Form):
     """The section in which a subscription stands."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from subscriptions import views, views_changes, views_sections
+from subscriptions import views, views_access, views_changes, views_sections
 
 IN_ACCOUNT = "billing-accounts/<code:code>/"
 PROFILE = "billing-profiles/<code:code>/"
@@ -69,6 +69,36 @@ urlpatterns = [
         "subscriptions/<code:code>/recipients/<int:recipient>/question/",
         views.subscription_recipient_question,
         name="subscription_recipient_question",
+    ),
+    path(
+        "subscriptions/<code:code>/invoice-access/",
+        views_access.subscription_invoice_access,
+        name="subscription_invoice_access",
+    ),
+    path(
+        "subscriptions/<code:code>/invoice-access/switch/",
+        views_access.subscription_invoice_switch,
+        name="subscription_invoice_switch",
+    ),
+    path(
+        "subscriptions/<code:code>/invoice-access/new/",
+        views_access.subscription_viewer_new,
+        name="subscription_viewer_new",
+    ),
+    path(
+        "subscriptions/<code:code>/invoice-access/<int:role>/removal/",
+        views_access.subscription_viewer_removal,
+        name="subscription_viewer_removal",
+    ),
+    path(
+        "subscriptions/<code:code>/invoice-access/invitations/<int:invitation>/renewal/",
+        views_access.subscription_invitation_renewal,
+        name="subscription_invitation_renewal",
+    ),
+    path(
+        "subscriptions/<code:code>/invoice-access/invitations/<int:invitation>/removal/",
+        views_access.subscription_invitation_removal,
+        name="subscription_invitation_removal",
     ),
     path("subscriptions/<code:code>/section/", views_sections.subscription_section, name="subscription_section"),
     path(f"{PROFILE}sections/", views_sections.profile_sections, name="profile_sections"),

@@ -306,7 +306,6 @@ def _hand_over(invitation: Invitation, person: User) -> AccountRole:
         )
     if held.user_id != invitation.invited_by_id:
         raise Refused(_("This account has an administrator already. Ask support."), "has_administrator")
-    AccountRole.objects.filter(account=account, user=person).delete()
     held.user, held.assigned_by, held.assigned_at = person, invitation.invited_by, now
     held.save(update_fields=["user", "assigned_by", "assigned_at"])
     return held
@@ -321,6 +320,7 @@ def _tell_of_use(invitation: Invitation, scope: RoleScope, obj: Any, person: Use
         "until": invitation.role_expires_on,
         "name": str(obj),
         "by": _inviter(invitation),
+        "is_asleep": scope.is_asleep(obj),
     }
     mail = {"mail_class": MailClass.ACCESS_CHANGED, "reference": f"{obj._meta.model_name}:{obj.pk}"}
     mail_people([person], template="role_assigned", context={**context, "path": scope.home_of(obj)}, **mail)

@@ -48,6 +48,9 @@ class RoleScope:
     code_of: Callable[[Any], str]
     find: Callable[[BillingAccount, str], Any]
     owner: Role | None = None
+    # Whether those who hold a role there see the list of roles, and whether what is given there sleeps for now.
+    shows_roles: bool = True
+    is_asleep: Callable[[Any], bool] = lambda obj: False
 
     def rows(self, obj: Any) -> models.QuerySet:
         """Every role given on the object, stand-ins included."""
@@ -277,9 +280,11 @@ def _tell(scope: RoleScope, obj: Any, held: Any, template: str, by: Any) -> None
     """Mail the person, whoever is replaced, and the owners. Whoever lost the role gets no link: the page is closed
     to them."""
     context = {**_said(held), "name": str(obj), "by": str(by or ""), "path": scope.path_of(obj)}
+    context["is_asleep"] = scope.is_asleep(obj)
     others = [held.stands_in_for] if held.stands_in_for_id else []
     others += scope.people_to_tell(obj)
-    lost = {"path": ""} if template in {"role_removed", "stand_in_ended"} else {}
+    is_lost = template in {"role_removed", "stand_in_ended"}
+    lost = {"path": ""} if is_lost or not scope.shows_roles else {}
     told = [person for person in others if person.pk != held.user_id]
     for people, words in (([held.user], {**context, **lost}), (told, context)):
         _mail(people, obj, template, words)
