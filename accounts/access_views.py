@@ -109,14 +109,16 @@ def account_ownership(request: HttpRequest, account: BillingAccount) -> HttpResp
 
 
 def _change_offer(request: HttpRequest, account: BillingAccount, change: Any, said: str) -> HttpResponse:
-    if request.method == "POST":
-        offer = get_object_or_404(offers_of(account))
+    offer = offers_of(account).first()
+    if request.method == "POST" and offer is not None:
         try:
             change(offer, by=request.user)
         except Refused as refusal:
             messages.error(request, str(refusal))
         else:
             messages.success(request, said % {"email": offer.email})
+    elif request.method == "POST":
+        messages.info(request, _("No offer waits any more."))
     return redirect("account_handover", account.code)
 
 

@@ -127,7 +127,7 @@ def test_the_statements_do_not_grow_with_the_rows(client, person, number, django
     for _account in range(number):
         BillingAccountFactory(owner=person)
 
-    with django_assert_num_queries(6):  # session, person, roles, count, rows, default scope
+    with django_assert_num_queries(7):  # session, person, roles, count, rows, default scope, what sleeps
         client.get(PAGE)
 
 

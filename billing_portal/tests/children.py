@@ -26,6 +26,7 @@ from core.policy import Role
 from invoices.models import Delivery, Invoice
 from profiles.models import BillingProfile, ExtraRecipient, InvoiceSection, ProfileRole
 from profiles.tests.factories import ProfileRoleFactory
+from subscriptions.models import Subscription
 from subscriptions.tests.factories import PriceFactory
 from support.models import SupportFile, SupportMessage, SupportRequest
 
@@ -33,17 +34,18 @@ Make = Callable[[Place, Any], Any]
 
 
 def _role(place: Place, obj: Any) -> AccountRole | ProfileRole:
-    if isinstance(obj, BillingProfile):
+    if isinstance(obj, BillingProfile | Subscription):
         return ProfileRoleFactory(profile=place.profile, role=Role.PROFILE_READER)
     return AccountRoleFactory(account=place.account, role=Role.ACCOUNT_READER)
 
 
 def _invitation(place: Place, obj: Any) -> Invitation:
-    to_profile = isinstance(obj, BillingProfile)
+    scope = "profile" if isinstance(obj, BillingProfile) else "subscription"
+    is_below = isinstance(obj, BillingProfile | Subscription)
     return Invitation.objects.create(
         account=place.account,
-        scope="profile" if to_profile else "account",
-        scope_code=place.profile.code if to_profile else "",
+        scope=scope if is_below else "account",
+        scope_code=place.profile.code if is_below else "",
         email=f"{uuid.uuid4().hex[:8]}@alfa.example",
         role=Role.ACCOUNT_READER,
         token_digest=uuid.uuid4().hex,

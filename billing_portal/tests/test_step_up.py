@@ -11,9 +11,12 @@ from core.policy import Action, Role
 pytestmark = [pytest.mark.django_db, pytest.mark.step_up]
 SENSITIVE = {
     Action.ACCOUNT_ASSIGN_ROLES,
+    Action.ACCOUNT_HAND_OVER,
     Action.ACCOUNT_VIEW_AS,
     Action.PROFILE_ASSIGN_ROLES,
     Action.PROFILE_VIEW_AS,
+    Action.INVOICE_SHARE_ACCESS,
+    Action.ORGANISATION_JOIN_ACCOUNT,
     Action.METHOD_ADD,
     Action.METHOD_REPLACE_DEFAULT,
     Action.METHOD_SET_ACTIVE,
@@ -24,6 +27,13 @@ SENSITIVE = {
 NOT_ASKED = {
     "account_invitation_renewal": "sends what was offered with a confirmation once more",
     "account_invitation_removal": "takes an offer back",
+    "account_handover_renewal": "sends what was offered with a confirmation once more",
+    "account_handover_withdrawal": "takes an offer back",
+    "profile_invitation_renewal": "sends what was offered with a confirmation once more",
+    "profile_invitation_removal": "takes an offer back",
+    "subscription_invoice_access": "only shows who sees the invoices",
+    "subscription_invitation_renewal": "sends what was offered with a confirmation once more",
+    "subscription_invitation_removal": "takes an offer back",
     "method_removal_withdrawal": "keeps what is there; the deletion was planned with a confirmation",
     "card_setup_return": "the way back from the gateway, of what was begun with a confirmation",
 }
