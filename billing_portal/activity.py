@@ -7,7 +7,7 @@ that it mentions cost one statement per kind of thing.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,11 +18,14 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django_countries import countries
 
 from accounts.models import Address, BillingAccount
 from core.lists import ListPage, read_window
+from core.money import Money
 from core.seals import event_models
-from core.templatetags.ui import day, moment
+from core.templatetags.ui import day, moment, money
+from payments.declines import explain
 from profiles.models import BillingProfile
 
 ORDER = ("-at", "-table", "-entry")
@@ -37,9 +40,36 @@ EVENTS = {
 KINDS = {
     "accounts.accountrole": gettext_lazy("Role on the billing account"),
     "profiles.profilerole": gettext_lazy("Role on a billing profile"),
+    "accounts.organisationmember": gettext_lazy("Person of the organisation"),
+    "accounts.organisationrole": gettext_lazy("Role in the organisation"),
     "payments.profilemethods": gettext_lazy("What a billing profile is paid with"),
 }
+# By column, or by model and column where the same one means something else.
 FIELDS = {
+    "accounts.vatcheck.holder": gettext_lazy("Name in the register"),
+    "joined_at": gettext_lazy("Joined"),
+    "date_joined": gettext_lazy("First came in"),
+    "manager_id": gettext_lazy("Manager"),
+    "contact_email_verified_at": gettext_lazy("Contact e-mail proved"),
+    "contact_email_confirmed_at": gettext_lazy("Contact e-mail confirmed"),
+    "alternate_email_verified_at": gettext_lazy("Alternate e-mail proved"),
+    "phone_verified_at": gettext_lazy("Phone proved"),
+    "planned_by_id": gettext_lazy("Planned by"),
+    "planned_at": gettext_lazy("Planned on"),
+    "requested_by_id": gettext_lazy("Requested by"),
+    "requested_at": gettext_lazy("Requested on"),
+    "decided_by_id": gettext_lazy("Decided by"),
+    "decided_at": gettext_lazy("Decided on"),
+    "ended_at": gettext_lazy("Ended on"),
+    "subscription_id": gettext_lazy("Subscription"),
+    "method_id": gettext_lazy("Payment method"),
+    "signed_by_id": gettext_lazy("Signed by"),
+    "notice_days": gettext_lazy("Days of notice"),
+    "last_collected_on": gettext_lazy("Last collected"),
+    "remove_from": gettext_lazy("Is deleted on"),
+    "removal_asked_by_id": gettext_lazy("Deletion asked for by"),
+    "monthly_minor": gettext_lazy("Amount a month"),
+    "budget_minor": gettext_lazy("Budget"),
     "user_id": gettext_lazy("Person"),
     "profile_id": gettext_lazy("Billing profile"),
     "product_id": gettext_lazy("Product"),
@@ -68,10 +98,15 @@ FIELDS = {
     "is_complete": gettext_lazy("Complete"),
     "external_id": gettext_lazy("Known outside as"),
 }
+# Codes that people read as words.
+VALUES: dict[str, Callable[[str], object]] = {
+    "last_decline_reason": lambda reason: explain(reason).short,
+    "issuing_country": lambda code: countries.name(code) or code,
+}
 # What says nothing to people, or is told by the entry itself.
 _SILENT = frozenset(
     {"id", "code", "version", "updated_at", "created_at", "created_by_id", "added_at", "added_by_id", "assigned_at"}
-    | {"asked_at", "next_check_at", "failures", "consultation", "document", "document_name", "document_type"}
+    | {"asked_at", "next_check_at", "failures", "trouble", "consultation", "document", "document_name", "document_type"}
     | {"assigned_by_id", "account_id", "fingerprint", "gateway", "token", "token_digest", "muted_at", "kind"}
 )
 
@@ -312,13 +347,28 @@ def _changes(
         if entry.event == "delete":
             before, after = after, None
         if before != after and (before not in (None, "") or after not in (None, "")):
-            label = str(FIELDS.get(str(each.column), each.verbose_name))
-            yield label[:1].upper() + label[1:], _said(each, before, names), _said(each, after, names)
+            said = (_amount(each, entry.after, value) or _said(each, value, names) for value in (before, after))
+            yield (_label(each), *said)
+
+
+def _label(each: models.Field) -> str:
+    by_model = f"{each.model._meta.label_lower}.{each.column}"
+    label = str(FIELDS.get(by_model) or FIELDS.get(str(each.column), each.verbose_name))
+    return label[:1].upper() + label[1:]
+
+
+def _amount(each: models.Field, row: Mapping[str, Any], value: Any) -> str:
+    """An amount in the currency of its row; empty for what is none."""
+    currency = row.get("currency")
+    is_amount = str(each.column).endswith("_minor") and currency and isinstance(value, int)
+    return money(Money(value, str(currency))) if is_amount else ""
 
 
 def _said(each: models.Field, value: Any, names: Mapping[type[models.Model], Mapping[int, str]]) -> str:
     if value is None or value == "":
         return "—"
+    if each.column in VALUES:
+        return str(VALUES[str(each.column)](value))
     if isinstance(each, models.ForeignKey):
         return names.get(each.related_model, {}).get(value, f"#{value}")  # type: ignore[call-overload,no-any-return]
     if isinstance(value, bool):

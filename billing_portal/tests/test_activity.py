@@ -7,10 +7,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import translation
 
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
+from billing_portal import activity
 from core.history import acting
 from core.policy import Role
+from core.seals import event_models
+from payments.tests.factories import PaymentMethodFactory
 from profiles.models import BillingProfile
 from profiles.services.profiles import set_email_preference
 from profiles.services.roles import assign_profile_role
@@ -151,6 +155,42 @@ def test_T38_the_export_says_the_same_and_is_no_formula(browser, owner, account,
     rows = list(csv.reader(StringIO(response.content.decode("utf-8-sig"))))
     assert rows[0][1:8] == ["Who", "What happened", "To what", "Name", "Field", "Before", "After"]
     assert rows[1][1:8] == ["Marieke de Vries", "Changed", "Billing profile", "'=1+1", "Name", "Operations", "'=1+1"]
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", ("Reason of the last decline", "—", "Not enough balance")),
+        ("nl", ("Reden van de laatste weigering", "—", "Onvoldoende saldo")),
+    ],
+)
+def test_a_decline_is_told_in_words(browser, owner, profile, language, told):
+    type(owner).objects.filter(pk=owner.pk).update(language=language)
+    card = PaymentMethodFactory(profile=profile)
+    type(card).objects.filter(pk=card.pk).update(last_decline_reason="insufficient_funds")
+
+    page = browser.get(reverse("account_activity", args=[profile.account.code]))
+
+    assert [told] in [entry[-1] for entry in entries(page)]
+
+
+def test_no_label_or_kind_of_the_history_lacks_dutch_words():
+    """What is the same in both languages, or is a column's name, is listed here."""
+    with translation.override("nl"):
+        dutch = {(event, each.column): activity._label(each) for event in event_models() for each in shown(event)}
+        kinds = {event: activity._kind_name(event) for event in event_models()}
+    with translation.override("en"):
+        same = {label for (event, column), label in dutch.items() if label == label_in_english(event, column)}
+        same |= {kind for event, kind in kinds.items() if kind == activity._kind_name(event)}
+    assert same <= {"Status", "District", "IBAN", "BIC", "Logo", "Manager", "Budget", "Product"}
+
+
+def shown(event):
+    return [each for each in activity._fields(event) if each.column not in activity._SILENT]
+
+
+def label_in_english(event, column):
+    return next(activity._label(each) for each in shown(event) if each.column == column)
 
 
 def test_every_entry_is_told_in_dutch(browser, owner, account, profile):
