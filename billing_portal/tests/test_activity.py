@@ -160,13 +160,13 @@ def test_T38_the_export_says_the_same_and_is_no_formula(browser, owner, account,
 @pytest.mark.parametrize(
     ("language", "told"),
     [
-        ("en", ("Reason of the last decline", "—", "Not enough balance")),
-        ("nl", ("Reden van de laatste weigering", "—", "Onvoldoende saldo")),
+        ("en", ("Reason of the last decline", "—", "not enough balance")),
+        ("nl", ("Reden van de laatste weigering", "—", "onvoldoende saldo")),
     ],
 )
 def test_a_decline_is_told_in_words(browser, owner, profile, language, told):
     type(owner).objects.filter(pk=owner.pk).update(language=language)
-    card = PaymentMethodFactory(profile=profile)
+    card = PaymentMethodFactory(account=profile.account, profile=profile)
     type(card).objects.filter(pk=card.pk).update(last_decline_reason="insufficient_funds")
 
     page = browser.get(reverse("account_activity", args=[profile.account.code]))
