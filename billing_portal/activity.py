@@ -347,13 +347,13 @@ def _changes(
         if entry.event == "delete":
             before, after = after, None
         if before != after and (before not in (None, "") or after not in (None, "")):
-            said = (_amount(each, entry.after, value) or _said(each, value, names) for value in (before, after))
-            yield (_label(each), *said)
+            former, now = (_amount(each, entry.after, value) or _said(each, value, names) for value in (before, after))
+            yield _label(each), former, now
 
 
 def _label(each: models.Field) -> str:
     by_model = f"{each.model._meta.label_lower}.{each.column}"
-    label = str(FIELDS.get(by_model) or FIELDS.get(str(each.column), each.verbose_name))
+    label = str(FIELDS.get(by_model) or FIELDS.get(str(each.column)) or each.verbose_name)
     return label[:1].upper() + label[1:]
 
 
