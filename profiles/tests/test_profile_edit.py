@@ -50,7 +50,8 @@ def test_S2_21_S2_5b_changes_are_saved_and_said_to_count_from_the_next_invoice(b
     stored = BillingProfile.objects.get()
     assert response.redirect_chain == [(profile.get_absolute_url(), 302)]
     assert (stored.name, stored.po_number, stored.bill_to.city) == ("Ops", "", "Delft")
-    assert "What you save here counts at once, also the bill-to address" in browser.get(reverse("profile_edit", args=[profile.code])).content.decode()
+    page = browser.get(reverse("profile_edit", args=[profile.code])).content.decode()
+    assert "What you save here counts at once, also the bill-to address" in page
 
 
 def test_saving_nothing_says_so(browser, profile):
