@@ -3,18 +3,21 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
+from core.errors import Refused
+from core.forms import posted
 from core.templatetags.ui import moment
+from invoices.services.run import seller_today
 from support.downloads import file_response
 from support.models import SupportFile, SupportRequest
-from support.services import LONGEST, answer_request
+from support.services import LONGEST, answer_request, decide_dispute
 
 
 class AnswerForm(forms.ModelForm):
@@ -30,6 +33,19 @@ class AnswerForm(forms.ModelForm):
         fields: tuple[str, ...] = ()
 
 
+class DisputeDecisionForm(forms.Form):
+    """Whether the customer is right, and the answer that they read."""
+
+    decision = forms.ChoiceField(
+        label=_("Decision"),
+        choices=[("uphold", _("The customer is right: credit it")), ("reject", _("The invoice stands"))],
+        widget=forms.RadioSelect,
+    )
+    answer = forms.CharField(
+        label=_("Answer"), max_length=LONGEST, widget=forms.Textarea(attrs={"rows": 6, "cols": 80})
+    )
+
+
 @admin.register(SupportRequest)
 class SupportRequestAdmin(admin.ModelAdmin):
     form = AnswerForm
@@ -39,6 +55,7 @@ class SupportRequestAdmin(admin.ModelAdmin):
     search_fields = ("subject__istartswith", "account__name__istartswith", "code__exact")
     show_full_result_count = False
     ordering = ("-changed_at", "-pk")
+    change_form_template = "support/admin/support_request.html"
     readonly_fields = (
         "subject",
         "account",
@@ -91,7 +108,11 @@ class SupportRequestAdmin(admin.ModelAdmin):
         )
 
     def get_urls(self) -> list[Any]:
-        own = [path("files/<int:file>/", self.admin_site.admin_view(self.file), name="support_file")]
+        site = self.admin_site.admin_view
+        own = [
+            path("files/<int:file>/", site(self.file), name="support_file"),
+            path("<int:pk>/dispute/", site(self.dispute), name="support_dispute"),
+        ]
         return [*own, *super().get_urls()]
 
     def file(self, request: HttpRequest, file: int) -> HttpResponse:
@@ -99,3 +120,32 @@ class SupportRequestAdmin(admin.ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return file_response(get_object_or_404(SupportFile, pk=file))
+
+    def dispute(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Decide about a dispute: a credit note at once, or the invoice stands."""
+        if not request.user.has_perm("invoices.change_dispute"):  # type: ignore[union-attr]
+            raise PermissionDenied
+        asked = get_object_or_404(SupportRequest.objects.select_related("dispute__invoice", "line"), pk=pk)
+        if asked.dispute is None:
+            raise Http404
+        form = DisputeDecisionForm(posted(request))
+        if form.is_valid():
+            upholds = form.cleaned_data["decision"] == "uphold"
+            try:
+                decide_dispute(
+                    asked, upholds=upholds, text=form.cleaned_data["answer"], by=request.user, on=seller_today()
+                )  # type: ignore[arg-type]
+            except Refused as refusal:
+                form.add_error(None, refusal)
+            else:
+                self.message_user(request, _("Done, and the customer was told."), messages.SUCCESS)
+                return redirect("admin:support_supportrequest_change", asked.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Decide about the dispute"),
+            "opts": self.opts,
+            "original": asked,
+            "asked": asked,
+            "form": form,
+        }
+        return render(request, "support/admin/dispute.html", context)

@@ -7,9 +7,10 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import BillingAccount
-from core.forms import Grid, PortalFormHelper
+from core.forms import Grid, MoneyField, PortalFormHelper
 from core.uploads import PAPERS_AND_TEXT, CheckedFilesField
 from invoices.models import Invoice
+from invoices.services.correcting import left_to_credit
 from profiles.models import BillingProfile
 from support.models import Category
 from support.services import LONGEST, MOST_FILES
@@ -38,6 +39,37 @@ class MessageForm(forms.Form):
     def values(self) -> dict[str, Any]:
         """For `write_message`."""
         return {"text": self.cleaned_data["text"], "files": self.cleaned_data["attachments"]}
+
+
+class DisputeForm(forms.Form):
+    """With what somebody does not agree: the whole invoice, or so much of a line."""
+
+    line = forms.ChoiceField(label=_("What do you not agree with?"), required=False)
+    text = forms.CharField(label=_("Why?"), max_length=LONGEST, widget=forms.Textarea(attrs={"rows": 6}))
+    attachments = _files_field()
+
+    def __init__(self, data: Mapping[str, Any] | None = None, files: Any = None, *, invoice: Invoice) -> None:
+        super().__init__(data, files)
+        self.lines = {str(line.pk): (line, left) for line, left in left_to_credit(invoice)[:500]}
+        rows = [(pk, f"{line.position}. {line.description}"[:120]) for pk, (line, _left) in self.lines.items()]
+        whole = [("", _("The whole invoice"))]
+        self.fields["line"].choices = [*whole, *rows]  # type: ignore[attr-defined]
+        amount = MoneyField(
+            currency=invoice.currency,
+            minimum=1,
+            required=False,
+            label=_("How much of that line, excl. VAT"),
+            help_text=_("Empty: all of it."),
+        )
+        self.fields = {"line": self.fields["line"], "amount": amount, **self.fields}
+        self.helper = PortalFormHelper(Grid(("line", 4), ("amount", 2), "text", "attachments"))
+
+    def values(self) -> dict[str, Any]:
+        """For `dispute_invoice`."""
+        cleaned = self.cleaned_data
+        line, _left = self.lines.get(cleaned.get("line", ""), (None, None))
+        common = {"text": cleaned["text"], "files": cleaned["attachments"]}
+        return {**common, "line": line, "amount": cleaned.get("amount") if line else None}
 
 
 class RequestForm(forms.Form):

@@ -11,7 +11,7 @@ from core.codes import CodeField
 from core.guards import append_only
 from core.policy import Action, PolicyQuerySet, Scope
 from core.states import only_along
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import Dispute, Invoice, InvoiceLine
 from profiles.models import BillingProfile
 from support import states
 
@@ -33,6 +33,8 @@ class SupportRequest(models.Model):
     profile = models.ForeignKey(BillingProfile, models.PROTECT, null=True, blank=True, related_name="support_requests")
     invoice = models.ForeignKey(Invoice, models.PROTECT, null=True, blank=True, related_name="+")
     line = models.ForeignKey(InvoiceLine, models.PROTECT, null=True, blank=True, related_name="+")
+    # The dispute that this is the thread of.
+    dispute = models.OneToOneField(Dispute, models.PROTECT, null=True, blank=True, related_name="+")
     category = models.CharField(_("category"), max_length=8, choices=Category)
     subject = models.CharField(_("subject"), max_length=150)
     status = models.CharField(

@@ -1,7 +1,7 @@
 """Asking the vendor, answering, closing: the thread of a support request (S2-26, S2-27, P20)."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -15,12 +15,15 @@ from accounts.services.limits import Limit, count
 from accounts.services.notices import mail_people
 from core.errors import Refused
 from core.messages import MailClass, queue_message
+from core.money import Money
 from core.policy import Action, demand, may, read_roles
 from core.states import move
+from core.templatetags.ui import money
 from core.uploads import CheckedFile, keep_file
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import Dispute, Invoice, InvoiceLine
+from invoices.services.disputes import open_dispute, reject_dispute, uphold_dispute, withdraw_dispute
 from profiles.models import BillingProfile
-from support.models import SupportFile, SupportMessage, SupportRequest
+from support.models import Category, SupportFile, SupportMessage, SupportRequest
 from support.states import RequestStatus
 
 LONGEST = 10_000
@@ -67,6 +70,66 @@ def open_request(
         _write(request, text, kept, by=by, is_answer=False)
         _tell_vendor(request, text, by)
     return request
+
+
+def dispute_invoice(
+    invoice: Invoice,
+    *,
+    line: InvoiceLine | None = None,
+    amount: Money | None = None,
+    text: str,
+    files: Sequence[CheckedFile] = (),
+    by: User,
+) -> SupportRequest:
+    """Dispute an invoice, or so much of one of its lines without VAT. It is locked, and the conversation about it
+    begins; the vendor gets a mail. Refuses what `open_dispute` and `open_request` refuse.
+    """
+    demand(by, Action.INVOICE_DISPUTE, invoice)
+    kept = _keep(files)
+    with transaction.atomic():
+        count(MESSAGES_PER_PERSON, by.pk)
+        dispute = open_dispute(invoice, line=line, amount=amount, by=by)
+        request = SupportRequest.objects.create(
+            account=invoice.account,
+            profile=invoice.profile,
+            invoice=invoice,
+            line=line,
+            dispute=dispute,
+            category=Category.CHARGE,
+            subject=_("Dispute about %(number)s: %(amount)s")
+            % {"number": invoice.number, "amount": money(dispute.amount)},
+            opened_by=by,
+        )
+        _write(request, text, kept, by=by, is_answer=False)
+        _tell_vendor(request, text, by)
+    return request
+
+
+def withdraw(request: SupportRequest, *, by: User) -> None:
+    """Agree with the invoice after all: it is due again, and the conversation is closed."""
+    with transaction.atomic():
+        withdraw_dispute(_dispute_of(request), by=by)
+        close_request(request, by=by)
+
+
+def decide_dispute(request: SupportRequest, *, upholds: bool, text: str, by: User, on: date) -> None:
+    """Staff decide: a credit note, or the invoice stands. The answer closes the conversation, and everybody who wrote
+    in it gets a mail. Refuses `no_text`, and what crediting refuses.
+    """
+    dispute = _dispute_of(request)
+    with transaction.atomic():
+        if upholds:
+            made = uphold_dispute(dispute, by=by, on=on)
+            text = f"{text}\n\n{made.credit_note.number}"
+        else:
+            reject_dispute(dispute, by=by)
+        answer_request(request, text=text, closes=True, by=by)
+
+
+def _dispute_of(request: SupportRequest) -> Dispute:
+    if request.dispute is None:
+        raise Refused(_("This conversation is about no dispute."), "no_dispute")
+    return request.dispute
 
 
 def write_message(request: SupportRequest, *, text: str, files: Sequence[CheckedFile] = (), by: User) -> None:

@@ -14,10 +14,11 @@ from core.forms import posted
 from core.lists import read_page, sorting
 from core.policy import Action, may, requires
 from invoices.models import Invoice
+from invoices.services.disputes import why_not_disputable
 from profiles.models import BillingProfile
 from support import services
 from support.downloads import file_response
-from support.forms import MessageForm, RequestForm
+from support.forms import DisputeForm, MessageForm, RequestForm
 from support.models import Category, SupportFile, SupportMessage, SupportRequest
 from support.states import RequestStatus
 
@@ -69,6 +70,37 @@ def support_request_new(request: HttpRequest, account: BillingAccount) -> HttpRe
     return render(request, "support/support_request_new.html", {"account": account, "form": form, "invoice": invoice})
 
 
+@requires(Action.INVOICE_DISPUTE, Invoice)
+def invoice_dispute(request: HttpRequest, invoice: Invoice) -> HttpResponse:
+    """Say with what of an invoice one does not agree; nothing of it is collected until the vendor has decided."""
+    form = DisputeForm(posted(request), request.FILES or None, invoice=invoice)
+    if form.is_valid():
+        try:
+            asked = services.dispute_invoice(invoice, **form.values(), by=request.user)  # type: ignore[arg-type]
+        except Refused as refusal:
+            form.add_error(None, refusal)
+        else:
+            messages.success(request, _("The vendor looks at it. Until then nothing of this invoice is collected."))
+            return redirect(asked)
+    known = SupportRequest.objects.filter(dispute__invoice=invoice, dispute__status="open").first()
+    why_not = why_not_disputable(invoice)
+    context = {"account": invoice.account, "invoice": invoice, "form": form, "why_not": why_not, "known": known}
+    return render(request, "support/invoice_dispute.html", context)
+
+
+@require_POST
+@requires(Action.INVOICE_DISPUTE, SupportRequest)
+def dispute_withdrawal(request: HttpRequest, asked: SupportRequest) -> HttpResponse:
+    """Agree after all."""
+    try:
+        services.withdraw(asked, by=request.user)  # type: ignore[arg-type]
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("Withdrawn: the invoice is due again."))
+    return redirect(asked)
+
+
 @requires(Action.SUPPORT_VIEW, SupportRequest)
 def support_request(request: HttpRequest, asked: SupportRequest) -> HttpResponse:
     """The thread of a request."""
@@ -116,6 +148,9 @@ def _thread(request: HttpRequest, asked: SupportRequest, form: MessageForm) -> H
         "form": form,
         "category": Category(asked.category),
         "may_ask": may(request.user, Action.SUPPORT_ASK, asked),
+        "may_withdraw": asked.dispute is not None
+        and asked.dispute.status == "open"
+        and may(request.user, Action.INVOICE_DISPUTE, asked),
     }
     return render(request, "support/support_request.html", context)
 

@@ -9,6 +9,7 @@ from invoices.models.corrections import (
     Offset,
 )
 from invoices.models.credits import CreditLot, CreditMove, CreditSource, CreditTransaction
+from invoices.models.disputes import Dispute
 from invoices.models.documents import Delivery, Dispatch, Document, DocumentKind
 from invoices.models.exchange import ExchangeRate
 from invoices.models.holds import BillingHold
@@ -35,6 +36,7 @@ __all__ = [
     "CreditedLine",
     "Delivery",
     "Dispatch",
+    "Dispute",
     "Document",
     "DocumentKind",
     "ExchangeRate",

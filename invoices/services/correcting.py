@@ -378,6 +378,7 @@ def _line_of(draft: Invoice, part: _Part, position: int) -> InvoiceLine:
         invoice=draft,
         position=position,
         subscription_id=line.subscription_id,
+        purchase_order_id=line.purchase_order_id,
         invoice_section=line.invoice_section,
         section=line.section,
         description=line.description,
