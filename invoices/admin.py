@@ -8,11 +8,12 @@ from invoices.correction_admin import CorrectionRequestAdmin, CreditsInvoices  #
 from invoices.credit_admin import CreditLotAdmin  # noqa: F401 a page of its own
 from invoices.exchange_admin import ExchangeRateAdmin  # noqa: F401 a page of its own
 from invoices.models import ChargeImport, Invoice, NumberSeries
+from invoices.preview_admin import PreviewsMails
 from invoices.run_admin import BillingRunAdmin  # noqa: F401 pages of their own
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(CreditsInvoices, ReadOnly, admin.ModelAdmin):
+class InvoiceAdmin(PreviewsMails, CreditsInvoices, ReadOnly, admin.ModelAdmin):
     change_form_template = "invoices/admin/invoice.html"
     list_display = ("number", "kind", "account", "profile_name", "issue_date", "due_date", "status", "total")
     list_filter = ("status", "kind")

@@ -84,7 +84,7 @@ def _delivery(invoice: Invoice, recipient: InvoiceRecipient, pdf: Document) -> D
         template="invoice_issued",
         mail_class=MailClass.INVOICE_ISSUED,
         language=recipient.language,
-        context=_context(invoice, recipient, attached=bool(attachments)),
+        context=mail_context(invoice, recipient, attached=bool(attachments)),
         attachments=attachments,
         reference=f"invoice:{invoice.code}",
     )
@@ -232,7 +232,8 @@ def _attachments(invoice: Invoice, pdf: Document, *, always: bool) -> list[Attac
     return [Attachment(pdf.file, file_name(invoice), "application/pdf")]
 
 
-def _context(invoice: Invoice, recipient: InvoiceRecipient, *, attached: bool) -> dict[str, Any]:
+def mail_context(invoice: Invoice, recipient: InvoiceRecipient, *, attached: bool) -> dict[str, Any]:
+    """What the mail about an invoice says to this recipient."""
     return {
         "person": recipient.name,
         "stop_path": link_of(recipient.extra) if recipient.extra else "",

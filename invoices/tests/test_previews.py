@@ -1,0 +1,115 @@
+"""The preview of mails and documents for staff: real data, both languages and looks, and nothing leaves."""
+
+import pytest
+from django.core.files.storage import default_storage
+
+from accounts.tests.factories import UserFactory
+from core.jobs import run_due
+from core.messages import MailClass, queue_message
+from core.models import Message
+from invoices.models import Document
+from invoices.previews import INVOICE_MAIL, in_look, shown_mail, templates
+from invoices.tests.factories import InvoiceFactory
+from profiles.tests.factories import BillingProfileFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def invoice():
+    return InvoiceFactory(profile=BillingProfileFactory(name='<script>alert("x")</script>'))
+
+
+@pytest.fixture
+def staff(client):
+    person = UserFactory(staff=True)
+    client.force_login(person)
+    return person
+
+
+def address(invoice, rest=""):
+    return f"/staff/invoices/invoice/{invoice.pk}/preview/{rest}"
+
+
+def test_the_page_shows_the_mail_of_the_invoice_in_both_languages_escaped(client, staff, invoice):
+    text = client.get(address(invoice)).content.decode()
+    assert invoice.number in text
+    assert "English:" in text
+    assert "Dutch:" in text
+    assert "<script>alert(" not in text
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize(("language", "word"), [("en", "Open the invoice"), ("nl", "Factuur openen")])
+def test_a_mail_is_drawn_in_each_language_and_look(client, staff, invoice, language, word, look):
+    response = client.get(address(invoice, f"mail/{INVOICE_MAIL}/{language}/{look}/"))
+    text = response.content.decode()
+    assert invoice.number in text
+    assert f'lang="{language}"' in text
+    assert "prefers-color-scheme: dark)" not in text
+    assert ("@media all" in text) is (look == "dark")
+    assert "<script>alert(" not in text
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'none'" in policy
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+def test_a_document_is_made_for_the_look_alone(client, staff, invoice, language):
+    response = client.get(address(invoice, f"document/{language}/"))
+    assert response.content.startswith(b"%PDF")
+    assert set(Document.objects.values_list("status", flat=True)) == {"pending"}
+    assert not default_storage.exists("invoices/2026")
+
+
+def test_no_mail_leaves_and_none_is_written(client, staff, invoice, mailoutbox):
+    for name in templates():
+        assert client.get(address(invoice, f"?mail={name}")).status_code == 200
+    run_due(only=["core.send_messages"])
+    assert not Message.objects.exists()
+    assert mailoutbox == []
+
+
+def test_a_mail_of_another_kind_is_shown_with_its_latest_data_and_without_its_secrets(client, staff, invoice):
+    queue_message(
+        to="inge@beta.example",
+        template="password_code",
+        mail_class=MailClass.PASSWORD_RESET,
+        language="en",
+        context={"person": "Inge", "minutes": 10},
+        secret_context={"code": "918273"},
+    )
+    shown = shown_mail(invoice, "password_code", "nl")
+    assert shown is not None
+    assert "918273" not in shown.page + shown.mail.body
+    assert shown.mail.to == ["name@company.example"]
+    assert Message.objects.get().language == "en"
+
+
+@pytest.mark.parametrize("rest", ["", "mail/invoice_issued/en/light/", "document/en/"])
+def test_T01_only_staff_who_may_see_invoices_and_mails_look(client, invoice, rest):
+    client.force_login(UserFactory())
+    assert client.get(address(invoice, rest)).status_code in {302, 403, 404}
+    helper = UserFactory()
+    helper.is_staff = True
+    helper.save()
+    client.force_login(helper)
+    assert client.get(address(invoice, rest)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "mail/no_such/en/light/",
+        "mail/invoice_issued/de/light/",
+        "mail/invoice_issued/en/x/",
+    ],
+)
+def test_what_there_is_not_is_not_found(client, staff, invoice, rest):
+    assert client.get(address(invoice, rest)).status_code == 404
+
+
+def test_the_looks_differ_in_one_word():
+    page = "a @media (prefers-color-scheme: dark) { b }"
+    assert in_look(page, "dark") == "a @media all { b }"
+    assert in_look(page, "light") == "a @media not all { b }"
