@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import hypothesis
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.conf import settings
@@ -250,3 +251,10 @@ def start_process(*arguments: str, **more: str) -> subprocess.Popen[str]:
     )
     started_processes.append(process)
     return process
+
+
+def thorough(test: Any) -> Any:
+    """A property of money (Q6): 500 examples by default, as the suite has little time to spare; 100,000 with --long."""
+    now = hypothesis.settings.default
+    is_long = now is not None and now.max_examples > 1000
+    return hypothesis.settings(max_examples=100_000 if is_long else 500)(test)

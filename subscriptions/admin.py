@@ -1,14 +1,18 @@
 """What the vendor sells, kept by its staff; what was bought, to look at."""
 
+from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
-from subscriptions.models import Price, Product, Purchase, Subscription
+from subscriptions.models import Price, PriceTier, Product, Purchase, Subscription, Term
 
 
 class PlainDecimalField(forms.DecimalField):
@@ -18,10 +22,63 @@ class PlainDecimalField(forms.DecimalField):
         return f"{value.normalize():f}" if isinstance(value, Decimal) else value
 
 
+class PricesFormSet(forms.BaseInlineFormSet):
+    """The prices of a product: of one currency and term, one at a time counts."""
+
+    def clean(self) -> None:
+        super().clean()
+        rows = [form.cleaned_data for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
+        prices = [row for row in rows if {"currency", "term", "valid_from"} <= row.keys()]
+        prices.sort(key=lambda row: (row["currency"], row["term"], row["valid_from"]))
+        for one, following in pairwise(prices):
+            is_same = (one["currency"], one["term"]) == (following["currency"], following["term"])
+            if is_same and (one.get("valid_until") or date.max) >= following["valid_from"]:
+                raise ValidationError(
+                    _("%(currency)s %(term)s: the price from %(one)s still counts on %(other)s. End it the day before.")
+                    % {
+                        "currency": one["currency"],
+                        "term": Term(one["term"]).label,
+                        "one": one["valid_from"],
+                        "other": following["valid_from"],
+                    },
+                    "overlap",
+                )
+
+
+class PriceTierInline(admin.TabularInline):
+    """Volume prices: whoever takes so many pays that for each."""
+
+    model = PriceTier
+    extra = 1
+    formfield_overrides = {models.DecimalField: {"form_class": PlainDecimalField}}
+
+
+@admin.register(Price)
+class PriceAdmin(admin.ModelAdmin):
+    """The tiers of one price. The price itself stands with the others of its product, where they are compared."""
+
+    list_display = ("product", "currency", "term", "unit_price", "valid_from", "valid_until")
+    list_filter = ("term", "currency")
+    list_select_related = ("product",)
+    search_fields = ("product__name__istartswith", "product__code__istartswith")
+    show_full_result_count = False
+    fields = ("product", "currency", "term", "unit_price", "valid_from", "valid_until")
+    readonly_fields = fields
+    inlines = (PriceTierInline,)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 class PriceInline(admin.TabularInline):
     """A price that was bought at stays on what was bought; a new one is a new row from a later day."""
 
     model = Price
+    formset = PricesFormSet
+    show_change_link = True
     extra = 1
     fields = ("currency", "term", "unit_price", "valid_from", "valid_until")
     formfield_overrides = {models.DecimalField: {"form_class": PlainDecimalField}}
@@ -29,7 +86,7 @@ class PriceInline(admin.TabularInline):
 
 @admin.register(Product)
 class ProductAdmin(admin.ModelAdmin):
-    list_display = ("name", "code", "service_name", "kind", "is_offered")
+    list_display = ("name", "code", "service_name", "kind", "supply", "is_offered")
     list_filter = ("is_offered", "kind")
     search_fields = ("name__istartswith", "code__istartswith")
     show_full_result_count = False

@@ -2,11 +2,12 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pgtrigger
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
@@ -119,9 +120,52 @@ class Price(models.Model):
     def __str__(self) -> str:
         return f"{self.product} {self.unit_price.normalize():f} {self.currency} {self.get_term_display()}"
 
+    @property
+    def ladder(self) -> list[list[Any]]:
+        """The tiers as what was bought keeps them: [from how many, price of each] as text, the first from one on;
+        empty where all cost the same however many.
+        """
+        tiers = sorted((tier.from_quantity, tier.unit_price) for tier in self.tiers.all())
+        return [[start, f"{price.normalize():f}"] for start, price in [(1, self.unit_price), *tiers]] if tiers else []
+
+    def unit_price_for(self, quantity: int) -> Decimal:
+        """What each of so many costs: the price of the highest tier that they reach."""
+        return price_on(self.ladder, quantity, self.unit_price)
+
     def total(self, quantity: int) -> Money:
         """What that many cost for one term, without VAT, rounded as the invoice line will be."""
-        return Money.rounded(self.unit_price * quantity, self.currency)
+        return Money.rounded(self.unit_price_for(quantity) * quantity, self.currency)
+
+
+def price_on(ladder: list[list[Any]], quantity: int, otherwise: Decimal) -> Decimal:
+    """The price of each of so many on a ladder of tiers; `otherwise` where there is none."""
+    reached = [price for start, price in ladder if start <= quantity]
+    return Decimal(reached[-1]) if reached else otherwise
+
+
+class PriceTier(models.Model):
+    """From so many on, each of them costs this instead of the price itself (volume prices)."""
+
+    price = models.ForeignKey(Price, models.CASCADE, related_name="tiers", db_index=False)
+    from_quantity = models.PositiveIntegerField(_("from how many"))
+    unit_price = models.DecimalField(_("unit price excl. VAT"), max_digits=38, decimal_places=18)
+
+    class Meta:
+        verbose_name = _("price tier")
+        verbose_name_plural = _("price tiers")
+        ordering = ["price", "from_quantity"]
+        constraints = [
+            models.UniqueConstraint(fields=["price", "from_quantity"], name="one_tier_from_a_quantity"),
+            models.CheckConstraint(
+                name="price_tier_from_two_on",
+                condition=Q(from_quantity__gte=2),
+                violation_error_message=_("A tier begins at 2 or more; the price itself is for 1."),
+            ),
+            models.CheckConstraint(name="price_tier_not_negative", condition=Q(unit_price__gte=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.from_quantity}+: {self.unit_price.normalize():f}"
 
 
 @tracked(exclude=("last_change_from", "last_move_on"))
@@ -141,6 +185,8 @@ class Subscription(models.Model):
     term = models.CharField(_("term"), max_length=12, choices=Term, default=Term.MONTHLY)
     quantity = models.PositiveIntegerField(_("quantity"), default=1)
     unit_price = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    # The tiers of the price that it was bought at, as they stood then (`Price.ladder`).
+    tiers = models.JSONField(default=list, blank=True, db_default=Value([], output_field=models.JSONField()))
     currency = models.CharField(max_length=3)
     status = models.CharField(
         max_length=16, choices=states.SubscriptionStatus, default=states.SubscriptionStatus.ACTIVE

@@ -171,7 +171,9 @@ def subscription_change_withdrawal(request: HttpRequest, subscription: Subscript
 def purchase(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """What is on offer in the currency of the account (S2-7)."""
     today = timezone.localdate()
-    offers = Price.objects.valid(today).filter(currency=account.currency).select_related("product")
+    offers = (
+        Price.objects.valid(today).filter(currency=account.currency).select_related("product").prefetch_related("tiers")
+    )
     profiles = _profiles_to_buy_on(request, account)
     context = {
         "account": account,
@@ -241,6 +243,7 @@ def _summary(account: BillingAccount, offer: Price, form: OrderForm, today: date
     return {
         "profile": profile,
         "quantity": quantity,
+        "unit_price": offer.unit_price_for(quantity),
         "total": offer.total(quantity),
         "starts": today,
         "ends": ends,

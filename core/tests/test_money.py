@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from iso4217 import Currency
 
 from core.money import Money, exponent, round_half_up
+from core.testing import thorough
 
 MINOR = st.integers(-(10**18), 10**18)
 CURRENCIES = st.sampled_from(["EUR", "USD", "JPY", "KWD", "CLF"])
@@ -73,12 +74,14 @@ def test_T28_only_what_the_currency_holds_is_read(text, currency):
         Money.parse(text, currency)
 
 
+@thorough
 @given(MONEY)
 def test_Q6_what_is_written_is_read_again(money: Money):
     assert Money.parse(f"{money.amount}", money.currency) == money
     assert Money.rounded(money.amount, money.currency) == money
 
 
+@thorough
 @given(DELIVERED, CURRENCIES)
 def test_Q6_rounding_moves_by_half_a_unit_at_most(amount: Decimal, currency: str):
     rounded = Money.rounded(amount, currency)
@@ -87,6 +90,7 @@ def test_Q6_rounding_moves_by_half_a_unit_at_most(amount: Decimal, currency: str
     assert Money.rounded(-amount, currency) == -rounded
 
 
+@thorough
 @given(st.lists(MINOR, max_size=20), CURRENCIES, st.randoms())
 def test_Q6_a_sum_is_the_same_in_any_order(minors: list[int], currency: str, shuffler):
     amounts = [Money(minor, currency) for minor in minors]
@@ -96,6 +100,7 @@ def test_Q6_a_sum_is_the_same_in_any_order(minors: list[int], currency: str, shu
     assert Money.total(amounts, currency) == total == Money(sum(minors), currency)
 
 
+@thorough
 @given(MINOR, CURRENCIES, st.lists(st.integers(0, 10**9), min_size=1, max_size=30).filter(any))
 def test_Q6_a_split_keeps_every_unit_and_each_share_is_next_to_its_due(minor, currency, weights):
     money, whole = Money(minor, currency), sum(weights)
@@ -113,6 +118,7 @@ def test_Q6_a_split_among_nobody_is_refused(weights):
         Money(1, "EUR").allocate(weights)
 
 
+@thorough
 @given(st.integers(0, 10**15), st.sampled_from(["0", "5.5", "9", "19", "21", "25.5", "27"]))
 def test_I3_vat_is_the_rate_of_the_base_rounded_once(base: int, rate: str):
     vat = Money(base, "EUR").share(Decimal(rate) / 100)
@@ -136,6 +142,7 @@ def test_Q6_two_currencies_never_meet():
     assert euro != dollar
 
 
+@thorough
 @given(MONEY, st.integers(-1000, 1000))
 def test_Q6_arithmetic_is_that_of_whole_numbers(money: Money, count: int):
     assert (money * count).minor == money.minor * count

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.money import Money
+from core.testing import thorough
 from invoices.calculation import Adjustment, Item, Rate, compute
 
 # Beside the checkout; not part of the project.
@@ -105,6 +106,7 @@ ITEMS = st.builds(Item, FIGURES, FIGURES, RATES, st.sampled_from([Decimal(1), De
 ADJUSTMENTS = st.builds(Adjustment, FIGURES, RATES)
 
 
+@thorough
 @given(
     st.lists(ITEMS, max_size=8),
     st.lists(ADJUSTMENTS, max_size=3),

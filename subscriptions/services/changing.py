@@ -20,7 +20,7 @@ from core.history import acting
 from core.money import Money
 from core.policy import Action, demand
 from core.states import move
-from subscriptions.models import ChangeKind, Price, Product, Subscription, SubscriptionChange
+from subscriptions.models import ChangeKind, Price, Product, Subscription, SubscriptionChange, price_on
 from subscriptions.proration import Step, price_of_change, rate_of
 from subscriptions.services.purchasing import MAX_QUANTITY, refuse_stopped, why_not_allowed, why_not_usable
 from subscriptions.states import SubscriptionStatus
@@ -43,7 +43,8 @@ def plan_change(subscription: Subscription, *, quantity: int, price: Price | Non
     of `plans_for`, `policy` where the profile forbids it, and `ends_first` where recurring billing is off and
     the change would count after the end.
     """
-    product, unit_price = _product(subscription), subscription.unit_price
+    product = _product(subscription)
+    unit_price = price_on(subscription.tiers, quantity, subscription.unit_price)
     _refuse_not_running(subscription, on)
     if not 1 <= quantity <= MAX_QUANTITY:
         raise Refused(_("Have at least one and at most %(most)s.") % {"most": MAX_QUANTITY}, "quantity")
@@ -54,7 +55,7 @@ def plan_change(subscription: Subscription, *, quantity: int, price: Price | Non
             raise Refused(
                 _("“%(name)s” does not allow this.") % {"name": subscription.profile} + f" {reason}", "policy"
             )
-        product, unit_price = price.product, price.unit_price
+        product, unit_price = price.product, price.unit_price_for(quantity)
     if (product, quantity) == (subscription.product, subscription.quantity):
         raise Refused(_("Nothing would be changed."), "nothing_changed")
     is_less = quantity * unit_price < subscription.quantity * subscription.unit_price
@@ -181,6 +182,8 @@ def change_subscription(
             if subscription.name == _product(subscription).name_in(language):
                 changed["name"] = change.product_after.name_in(language)
             changed["product"] = change.product_after
+        if price is not None:
+            changed["tiers"] = price.ladder
         _update(subscription, last_change_from=change.counts_from, **changed)
 
     plan = lambda: plan_change(subscription, quantity=quantity, price=price, on=on)  # noqa: E731

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.money import Money
+from core.testing import thorough
 from subscriptions.proration import Step, price_of_change, price_of_term, rate_of
 
 START = date(2026, 10, 15)
@@ -34,6 +35,7 @@ def by_day(end, steps):
     return total
 
 
+@thorough
 @given(changed_terms())
 def test_P23_the_lines_of_a_term_add_up_to_its_days_rounded_once(term):
     end, steps = term
@@ -46,6 +48,7 @@ def test_P23_the_lines_of_a_term_add_up_to_its_days_rounded_once(term):
     assert abs(Money.total(lines, "EUR").minor - by_day(end, steps)) <= Fraction(1, 2)
 
 
+@thorough
 @given(changed_terms(), rates)
 def test_P23_there_and_back_on_one_day_comes_to_nothing(term, other):
     end, steps = term
