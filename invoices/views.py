@@ -13,6 +13,7 @@ from core.errors import Refused
 from core.lists import read_page, sorting
 from core.money import Money
 from core.policy import Action, requires
+from invoices.changed import changes_of
 from invoices.deliveries import resend_delivery
 from invoices.filters import SEGMENTS, InvoiceFilter
 from invoices.lines import read_lines
@@ -86,6 +87,7 @@ def invoice(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         "invoice": invoice,
         "lines": read_lines(request, invoice),
         "vat_groups": invoice.vat_groups.order_by("category", "rate"),
+        "changes": changes_of(invoice),
         "today": timezone.localdate(),
     }
     return render(request, "invoices/invoice.html", context)

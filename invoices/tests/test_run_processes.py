@@ -14,9 +14,11 @@ from decimal import Decimal
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.models import Max, Sum
 from django.utils import timezone
 
 from accounts.tests.factories import BillingAccountFactory, SellerFactory, UserFactory
+from core.models import JobClaim
 from core.periods import Month
 from core.testing import start_process
 from invoices.models import (
@@ -31,7 +33,9 @@ from invoices.models import (
     NumberSeries,
     RunRange,
 )
-from invoices.services.run import run_billing
+from invoices.services import schedule
+from invoices.services.run import run_billing, seller_today
+from invoices.services.schedule import start_run
 from invoices.tests.factories import ChargeFactory, imported_subscription
 from invoices.tests.focus_files import focus
 from profiles.models import BillingProfile
@@ -43,6 +47,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 OCTOBER, FIFTH = Month(2026, 10), date(2026, 11, 5)
 COMMAND = ("manage.py", "run_billing", "--period", "2026-10", "--on", "2026-11-05", "--chunk", "7")
+
+WORKER = ("manage.py", "work", "--only", "invoices.bill_ranges", "--poll", "0.05")
 
 
 def customers(count: int) -> list[BillingProfile]:
@@ -125,6 +131,59 @@ def test_F01_a_run_killed_while_it_numbers_leaves_nothing_and_the_next_one_bills
 
     everything_is_billed_once(profiles)
     assert set(BillingRun.objects.values_list("status", flat=True)) == {"done", "stopped"}
+
+
+@pytest.mark.long(sample=1)
+@pytest.mark.parametrize("seed", range(50))
+def test_F01_workers_killed_at_random_points_and_started_again_come_to_the_same(seed: int, monkeypatch):
+    """Of a run in ranges, as the clock and staff begin it; the control totals are exact, whoever died."""
+    monkeypatch.setattr(schedule, "RANGE", 5)
+    chance = random.Random(seed)
+    profiles = customers(20)
+    run = start_run(OCTOBER, by=None)
+
+    for _death in range(2):
+        worker = start_process(*WORKER)
+        issued = Invoice.objects.count()
+        wait_until(lambda issued=issued: Invoice.objects.count() > issued or is_over(run))
+        time.sleep(chance.uniform(0, 0.15))
+        worker.send_signal(signal.SIGKILL)
+        worker.communicate()
+        wait_until(lambda: not somebody_is_inside())
+        # What a dead one had in hand is free again when its lease ends; nobody waits for that here.
+        JobClaim.objects.update(until=timezone.now())
+    last = start_process(*WORKER)
+    wait_until(lambda: is_over(run))
+    last.send_signal(signal.SIGTERM)
+    last.communicate()
+
+    everything_is_billed_once(profiles)
+    [total] = RunRange.objects.filter(run=run).control_totals()
+    sums = Invoice.objects.aggregate(net=Sum("net_minor"), vat=Sum("vat_minor"), last=Max("number"))
+    assert (total["documents"], total["net_minor"], total["vat_minor"]) == (20, sums["net"], sums["vat"])
+    assert (total["first_number"], total["last_number"]) == ("G000000001", sums["last"])
+    assert BillingRun.objects.with_progress().get().profiles_done == 20
+
+
+def is_over(run: BillingRun) -> bool:
+    return BillingRun.objects.filter(pk=run.pk, status="done").exists()
+
+
+def test_F28_schedulers_at_once_begin_one_run_and_share_it():
+    profiles = customers(12)
+    BillingProfile.objects.update(invoice_day=1)
+    last = Month.of(seller_today()).previous
+
+    workers = [start_process("manage.py", "work", "--once", "--only", "invoices.start_billing") for _ in range(3)]
+    said = [worker.communicate(timeout=120)[0] for worker in workers]
+    workers.append(start_process("manage.py", "work", "--once", "--only", "invoices.bill_ranges"))
+    said += [worker.communicate(timeout=120)[0] for worker in workers[3:]]
+
+    assert [worker.returncode for worker in workers] == [0] * 4, said
+    months = {BillingPeriod.objects.filter(profile=profile).count() for profile in profiles}
+    assert months == {(last.year - 2026) * 12 + last.number - 9}
+    assert BillingRun.objects.count() == 1
+    call_command("check_invariants", verbosity=0)
 
 
 def test_F01_a_run_that_dies_at_any_statement_is_finished_by_the_next():
