@@ -15,7 +15,7 @@ from billing_portal.take_outs import ask_for_take_out, fetch
 from core.archives import stream_zip
 from core.errors import Refused
 from core.lists import read_page
-from core.policy import Action, requires
+from core.policy import Action, requires, while_allowed
 from core.step_up import recently_confirmed
 
 
@@ -43,6 +43,9 @@ def take_out_file(request: HttpRequest, take_out: TakeOut) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("take_outs", take_out.account.code)
+    note = _("Your right to take this out was taken away while the archive was made. It is not complete.")
+    ending = [("not-complete.txt", f"{note}\n".encode())]
+    files = while_allowed(request.user, Action.ACCOUNT_TAKE_OUT, take_out, files, every=1, ending=ending)
     name = f"take-out-{take_out.account.code}-{timezone.localdate(take_out.asked_at)}.zip"
     headers = {
         "Content-Disposition": content_disposition_header(as_attachment=True, filename=name),

@@ -11,7 +11,7 @@ the account's name (nothing else flows upward). The models that store roles regi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -416,6 +416,20 @@ def demand(user: Any, action: Action, obj: Any) -> None:
     """Raise Forbidden unless the person may. Services ask, with the rights stored now."""
     if not may(user, action, obj, read_roles(user)):
         raise Forbidden(action, obj)
+
+
+def while_allowed(
+    user: Any, action: Action, obj: Any, pieces: Iterable[Any], *, every: int, ending: Iterable[Any] = ()
+) -> Iterator[Any]:
+    """The pieces of a long answer for as long as the person may do this with the object, then the `ending`.
+
+    Asked again before every so many pieces, so that a right taken away also stops what is under way (I23).
+    """
+    for place, piece in enumerate(pieces):
+        if place and place % every == 0 and not may(user, action, obj, read_roles(user)):
+            yield from ending
+            return
+        yield piece
 
 
 class PolicyQuerySet(models.QuerySet):

@@ -2,6 +2,7 @@
 public page that says whether a document is ours."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import Q
@@ -18,7 +19,7 @@ from accounts.services.limits import count
 from accounts.sign_in import network_of
 from core.archives import stream_zip
 from core.errors import Refused
-from core.policy import Action, requires
+from core.policy import Action, may, read_roles, requires
 from invoices.documents.archive import Damaged, file_name, read_document
 from invoices.documents.check import CHECKS_PER_ADDRESS, find_document
 from invoices.documents.codes import read_code, shown_code
@@ -67,13 +68,14 @@ def invoices_zip(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     profiles = BillingProfile.objects.allowing(request.user, Action.INVOICE_DOWNLOAD).filter(account=account).shown()
     wanted = InvoiceFilter(request.GET, profiles=list(profiles), on=timezone.localdate()).apply(mine)
     newest = wanted.order_by("-issue_date", "-pk").values_list("pk", flat=True)[:MOST_AT_ONCE]
-    rows = Document.objects.filter(invoice__in=list(newest), status=DocumentStatus.READY).select_related("invoice")
+    rows = Document.objects.filter(invoice__in=list(newest), status=DocumentStatus.READY)
+    rows = rows.select_related("invoice__account")
     headers = {
         "Content-Disposition": content_disposition_header(as_attachment=True, filename=f"{_('invoices')}.zip"),
         "Cache-Control": "no-store",
     }
     documents = rows.order_by("-invoice__issue_date", "-invoice_id", "kind")
-    files = stream_zip(_files(list(documents)))
+    files = stream_zip(_files(list(documents), request.user))
     return StreamingHttpResponse(files, content_type="application/zip", headers=headers)  # type: ignore[return-value]
 
 
@@ -122,10 +124,14 @@ def _file(request: HttpRequest, invoice: Invoice, document: Document) -> HttpRes
     return HttpResponse(content, content_type=CONTENT_TYPES[kind], headers=headers)
 
 
-def _files(documents: list[Document]) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each. One that is damaged is left out, and a note says which."""
-    left_out = []
+def _files(documents: list[Document], user: Any) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each. One that is damaged is left out, and a note says which; so is one that the person may
+    not download any more by the time it comes up (I23)."""
+    left_out, is_withdrawn = [], False
     for document in documents:
+        if not may(user, Action.INVOICE_DOWNLOAD, document.invoice, read_roles(user)):
+            is_withdrawn = True
+            continue
         name = file_name(document.invoice, SUFFIXES[DocumentKind(document.kind)])
         try:
             content = read_document(document)
@@ -133,6 +139,9 @@ def _files(documents: list[Document]) -> Iterator[tuple[str, bytes]]:
             left_out.append(name)
         else:
             yield name, content
+    if is_withdrawn:
+        note = _("Your right to download the other files was taken away while this archive was made.")
+        yield f"{_('not complete')}.txt", f"{note}\n".encode()
     if left_out:
         note = _("These files are damaged and were left out. We have been told and will put them back.")
         yield f"{_('left out')}.txt", "\n".join([note, *left_out, ""]).encode()

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from core.lists import read_page, sorting
-from core.policy import Action, requires
+from core.policy import Action, requires, while_allowed
 from core.spreadsheets import csv_stream
 from invoices.documents.archive import file_name
 from invoices.lines import grouped_lines
@@ -67,7 +67,9 @@ def invoice_usage_csv(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         ),
         "Cache-Control": "no-store",
     }
-    content = csv_stream(header, _rows(invoice))
+    note = _("Your right to download this was taken away while the file was made. It is not complete.")
+    rows = while_allowed(request.user, Action.INVOICE_DOWNLOAD, invoice, _rows(invoice), every=CHUNK, ending=[[note]])
+    content = csv_stream(header, rows)
     return StreamingHttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)  # type: ignore[return-value]
 
 
