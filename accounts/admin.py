@@ -349,7 +349,17 @@ class SellerAdmin(admin.ModelAdmin):
         (gettext_lazy("Bank"), {"fields": ("iban", "bic")}),
         (
             gettext_lazy("Documents"),
-            {"fields": ("logo", "logo_now", "number_prefix", "payment_term_days", "time_zone", "one_stop_shop_from")},
+            {
+                "fields": (
+                    "logo",
+                    "logo_now",
+                    "accent",
+                    "number_prefix",
+                    "payment_term_days",
+                    "time_zone",
+                    "one_stop_shop_from",
+                )
+            },
         ),
     )
 

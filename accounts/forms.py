@@ -665,10 +665,21 @@ class SellerForm(forms.ModelForm):
 
     class Meta:
         model = Seller
-        fields = (*Seller.DEMANDED, "line2", "bic", "phone", "logo", "time_zone", "number_prefix", "payment_term_days")
+        fields = (
+            *Seller.DEMANDED,
+            "line2",
+            "bic",
+            "phone",
+            "logo",
+            "accent",
+            "time_zone",
+            "number_prefix",
+            "payment_term_days",
+        )
         widgets = {"logo": forms.FileInput(attrs={"accept": "image/png"})}
         help_texts = {
             "logo": gettext_lazy("A PNG of at most 500 KB. Printed on documents that are issued from now on."),
+            "accent": gettext_lazy("As #rrggbb, dark enough to be read on white. Empty: the colour of the portal."),
             "number_prefix": gettext_lazy("One to eight capital letters, digits or dashes."),
             "payment_term_days": gettext_lazy("At most 60 between companies; 30 is usual."),
             "time_zone": gettext_lazy("Decides which day it is when a document is issued, like Europe/Amsterdam."),

@@ -13,6 +13,7 @@ from stdnum import get_cc_module
 from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError as NumberError
 
+LEAST_CONTRAST = 4.5
 LOGO_BYTES = 500 * 1024
 LOGO_SIDE = 4000  # pixels; read from the header, so that a small file cannot unfold to gigabytes (M7)
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -134,6 +135,17 @@ def clean_bic(written: str) -> str:
         return str(BIC(written))
     except SchwiftyException:
         raise ValidationError(_("This is no BIC."), code="bic") from None
+
+
+def validate_accent(colour: str) -> None:
+    """A colour as #rrggbb that can be read as text on white (WCAG 1.4.3: at least 4.5 to 1)."""
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+        raise ValidationError(_("Write the colour as # and six hexadecimal digits, like #2454d6."), code="accent")
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    if 1.05 / (luminance + 0.05) < LEAST_CONTRAST:
+        raise ValidationError(_("This colour is too light to be read on white. Choose a darker one."), code="contrast")
 
 
 def validate_logo(file: Any) -> None:

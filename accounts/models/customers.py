@@ -19,7 +19,7 @@ from accounts.querysets import (
     PlannedChangeQuerySet,
     VatCheckQuerySet,
 )
-from accounts.validators import validate_logo
+from accounts.validators import validate_accent, validate_logo
 from core.codes import CodeField
 from core.history import tracked
 from core.policy import Action, PolicyQuerySet, Scope
@@ -295,6 +295,8 @@ class Seller(models.Model):
     # The first day on which VAT of consumers elsewhere in the Union is declared by the one-stop shop: from then on
     # they are charged the rate of their own country. Empty: the seller's turnover with them is below the threshold.
     one_stop_shop_from = models.DateField(_("one-stop shop from"), null=True, blank=True)
+    # The colour of the house on documents, as #rrggbb; empty for that of the portal.
+    accent = models.CharField(_("colour"), max_length=7, blank=True, default="", validators=[validate_accent])
     number_prefix = models.CharField(_("invoice number prefix"), max_length=8, default="G")
     payment_term_days = models.PositiveSmallIntegerField(_("payment term in days"), default=30)
     updated_at = models.DateTimeField(auto_now=True)
@@ -347,4 +349,5 @@ class Seller(models.Model):
             **{name: getattr(self, name) for name in names},
             "country": self.country.code,
             "logo": self.logo.name or "",
+            "accent": self.accent,
         }

@@ -478,3 +478,9 @@ def _report_worker_and_die(queue) -> None:
     queue.join_thread()
     channel.send(json.dumps(data).encode()[:2])
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_colour_of_the_seller_is_on_the_document_and_another_gives_another_document():
+    own = replace(payload(), seller=replace(payload().seller, accent="#8a1c5b"))
+    assert render_invoice(own).pdf != render_invoice(payload()).pdf
+    assert b"8a1c5b" in request_of(own)
