@@ -243,6 +243,20 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "I17",
+        "No more of a payment goes back than came",
+        """
+        SELECT 'payment ' || p.code || ': ' || sum(r.amount_minor) || ' of ' || p.amount_minor
+        FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
+        WHERE r.status NOT IN ('declined', 'failed')
+        GROUP BY p.id HAVING sum(r.amount_minor) > p.amount_minor
+        UNION ALL
+        SELECT 'refund ' || r.id || ': its parts come to ' || coalesce(sum(t.amount_minor), 0)
+        FROM payments_refund r LEFT JOIN payments_refundpart t ON t.refund_id = r.id
+        WHERE r.status = 'given_back' GROUP BY r.id HAVING coalesce(sum(t.amount_minor), 0) <> r.amount_minor
+        """,
+    ),
+    Invariant(
         "I18",
         "A credit is what its moves leave of it, within its days, on its own profile, and all are in the ledger",
         """

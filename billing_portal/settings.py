@@ -230,6 +230,8 @@ SANDBOX_WEBHOOK_SECRET = env.str("SANDBOX_WEBHOOK_SECRET", default="") or SECRET
 # Who may ask to pay by bank transfer: a customer for so many months, who spends so many minor units (cents) in one.
 TRANSFER_CUSTOMER_MONTHS = env.int("TRANSFER_CUSTOMER_MONTHS", default=6)
 TRANSFER_MONTHLY_MINIMUM = env.int("TRANSFER_MONTHLY_MINIMUM", default=50_000)
+# Refunds and write-offs above so many whole units of the currency need a second person.
+SECOND_PERSON_ABOVE = env.int("SECOND_PERSON_ABOVE", default=250)
 # Days between the notice of a direct debit and the debit, as agreed in the mandate that the customer signs.
 # The most that may be paid at once, in whole units of the currency, by family of payment method.
 PAYMENT_LIMITS = env.dict(

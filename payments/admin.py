@@ -37,6 +37,7 @@ from payments.models import (
     TransferDocument,
     TransferRequest,
 )
+from payments.refund_admin import RefundAdmin, WriteOffAdmin  # noqa: F401 pages of their own
 from payments.services.decide import decide_payment, decisions_for
 from payments.services.events import process_event
 from payments.services.settle import ask_again

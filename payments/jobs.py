@@ -20,6 +20,7 @@ from payments.models import (
     Payment,
     PaymentMethod,
     ProfileMethods,
+    Refund,
 )
 from payments.querysets import EXPIRING_DAYS
 from payments.services import papers
@@ -32,6 +33,7 @@ from payments.services.events import process_event
 from payments.services.mandates import lapse_mandate
 from payments.services.methods import forget_method, remove_as_planned
 from payments.services.reconcile import reconcile
+from payments.services.refunds import carry_out
 from payments.services.settle import look_up
 
 # With pauses that grow to an hour, that is a day.
@@ -148,3 +150,9 @@ def close_collection_case(row_id: int) -> None:
 def match_bank_entries(row_ids: list[int]) -> None:
     """Book the movements at the bank whose customer said what they pay; leave the rest to a person."""
     look_at(list(BankEntry.objects.filter(pk__in=row_ids).order_by("pk")), at=timezone.now())
+
+
+@job(due=lambda now: _unless_resting(Refund.objects.due(now), now, "payment__gateway").order_by("next_at", "pk"))
+def give_refund_back(row_id: int) -> None:
+    """Have the gateway give back what was agreed."""
+    carry_out(Refund.objects.get(pk=row_id), at=timezone.now())

@@ -12,6 +12,7 @@ from accounts.models import AccountRole, User
 from accounts.services.notices import mail_people, mail_person, owners_of
 from core.mail_classes import MAIL_RULES, MailClass
 from core.messages import Attachment, Message, Verdict, recheck
+from core.money import Money
 from core.policy import Action, Role, holders, may, read_roles
 from payments.collecting_mail import verdict_on_step
 from payments.declines import explain
@@ -125,6 +126,25 @@ def tell_returned(payment: Payment) -> None:
             },
             reference=f"payment:{payment.code}",
             key=f"returned:{payment.code}:{person.pk}",
+        )
+
+
+def tell_refunded(payment: Payment, amount: Money, *, key: str) -> None:
+    """How much of a payment went back, and what is owed again, to who paid and to those who look after payment."""
+    people = [held.user for held in holders(Action.INVOICE_RECEIVE_DUNNING, payment.profile)]
+    for person in _payer_and(payment, people):
+        mail_person(
+            person,
+            template="payment_refunded",
+            mail_class=MailClass.SERVICE,
+            context={
+                "amount": amount,
+                "method": payment.method_text,
+                "numbers": [allocation.invoice.number for allocation in _booked(payment)],
+                "path": payment.get_absolute_url(),
+            },
+            reference=f"payment:{payment.code}",
+            key=f"{key}:{person.pk}",
         )
 
 

@@ -78,6 +78,20 @@ class CollectionCaseQuerySet(models.QuerySet):
         return self.open().filter(invoice__status__in=["paid", "void"])
 
 
+class RefundQuerySet(models.QuerySet):
+    def counting(self) -> RefundQuerySet:
+        """Those whose money is gone, or may go (I17)."""
+        return self.exclude(status__in=["declined", "failed"])
+
+    def due(self, at: datetime) -> RefundQuerySet:
+        """About which the gateway is to be asked by now."""
+        return self.filter(status="agreed", next_at__lte=at)
+
+    def for_a_person(self) -> RefundQuerySet:
+        """Waiting for a second person, to be transferred by hand, or refused by the gateway without end."""
+        return self.filter(Q(status="proposed") | Q(status="agreed", next_at=None))
+
+
 class BankEntryQuerySet(models.QuerySet):
     def to_match(self) -> BankEntryQuerySet:
         """At which the matching has not looked yet."""

@@ -62,6 +62,7 @@ PAYMENT: Transitions = {
     ("succeeded", "refunded"): "payment.refunded",
     ("partially_refunded", "refunded"): "payment.refunded",
     ("succeeded", "charged_back"): "payment.charged_back",
+    ("partially_refunded", "charged_back"): "payment.charged_back",
     ("charged_back", "succeeded"): "payment.chargeback_reversed",
     # A movement at the bank that was booked to the wrong invoice.
     ("succeeded", "undone"): "payment.booking_undone",
@@ -128,6 +129,38 @@ class NoticeStatus(Status):
 NOTICE: Transitions = {
     ("announced", "collected"): "notice.collected",
     ("announced", "dropped"): "notice.dropped",
+}
+
+
+class RefundStatus(Status):
+    PROPOSED = "proposed", _("Waits for a second person")
+    AGREED = "agreed", _("On its way")
+    GIVEN_BACK = "given_back", _("Given back")
+    DECLINED = "declined", _("Not agreed")
+    FAILED = "failed", _("Refused by the gateway")
+
+    __tones__ = {"proposed": "warn", "agreed": "info", "given_back": "ok", "declined": "neutral", "failed": "danger"}
+
+
+REFUND: Transitions = {
+    ("proposed", "agreed"): "refund.agreed",
+    ("proposed", "declined"): "refund.declined",
+    ("agreed", "given_back"): "refund.given_back",
+    ("agreed", "failed"): "refund.failed",
+}
+
+
+class WriteOffStatus(Status):
+    PROPOSED = "proposed", _("Waits for a second person")
+    DONE = "done", _("Written off")
+    DECLINED = "declined", _("Not agreed")
+
+    __tones__ = {"proposed": "warn", "done": "ok", "declined": "neutral"}
+
+
+WRITE_OFF: Transitions = {
+    ("proposed", "done"): "write_off.done",
+    ("proposed", "declined"): "write_off.declined",
 }
 
 

@@ -20,6 +20,7 @@ class LedgerAccount(models.TextChoices):
     VAT = "vat", _("VAT payable")
     GATEWAY = "gateway", _("Payments in transit")
     BANK = "bank", _("Bank")
+    BAD_DEBT = "bad_debt", _("Written off")
     # What customers may still use of their credits, and what the credits that were given cost.
     CREDITS = "credits", _("Credits of customers")
     PROMOTION = "promotion", _("Credits given")

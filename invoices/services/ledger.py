@@ -14,6 +14,8 @@
 | invoice set off           | offset     | receivable |
 | payment by the gateway    | gateway    | receivable |
 | refund, chargeback        | receivable | gateway    |
+| payment by transfer       | bank       | receivable |
+| write-off                 | bad_debt   | receivable |
 """
 
 from datetime import date

@@ -23,6 +23,7 @@ from payments.models.payments import (
     Payment,
     PaymentDecision,
 )
+from payments.models.refunds import Refund, RefundPart, WriteOff
 from payments.models.transfers import TransferDocument, TransferRequest
 
 __all__ = [
@@ -54,8 +55,11 @@ __all__ = [
     "PaymentDecision",
     "PaymentMethod",
     "ProfileMethods",
+    "Refund",
+    "RefundPart",
     "Standing",
     "StepOutcome",
     "TransferDocument",
     "TransferRequest",
+    "WriteOff",
 ]

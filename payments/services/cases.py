@@ -33,15 +33,16 @@ def end_case(case: CollectionCase) -> None:
     move(case, CaseStatus.CLOSED, next_at=None, closed_at=timezone.now())
 
 
-def reopen_case(invoice: Invoice, pace: Pace, *, on: date) -> CollectionCase:
+def reopen_case(invoice: Invoice, pace: Pace, *, on: date, standing: bool = True) -> CollectionCase:
     """Money was taken back, so the invoice is owed again: its case counts from today. In the caller's transaction.
 
     Where a card holder had the bank take it back the pace is `charged_back`; a returned debit goes by the calendar.
+    Without `standing` the subscriptions stay as they are until a step says otherwise.
     """
     case = CollectionCase.objects.open().filter(invoice=invoice).first()
     values = {
         "pace": pace,
-        "standing": Standing.PAST_DUE,
+        "standing": Standing.PAST_DUE if standing else Standing.FINE,
         "day_zero": on,
         "last_day": None if pace != Pace.NORMAL else 0,
         "next_at": morning(invoice.profile, on),

@@ -96,7 +96,7 @@ def go_on(case: CollectionCase, *, at: datetime) -> None:
 def _begin(case: CollectionCase, *, at: datetime) -> tuple[Step, CollectionStep] | None:
     """The step that is due, written down; done already where it is not a charge."""
     with transaction.atomic(), acting(None, "case.step"):
-        case = _locked(case)
+        case = _locked(case.pk)
         invoice, on = case.invoice, timezone.localdate(at)
         if not case.is_open or case.next_at is None or case.next_at > at:
             return None
@@ -187,7 +187,7 @@ def _charge(row: CollectionStep, at: datetime) -> None:
 
 def _charged(row: CollectionStep, outcome: StepOutcome, reasons: set[str], at: datetime) -> None:
     with transaction.atomic(), acting(None, "case.charged"):
-        case = _locked(CollectionCase(pk=row.case_id))
+        case = _locked(row.case_id)
         _write_step(row, outcome, at)
         if not case.is_open:
             return  # paid: the money closed it
@@ -299,6 +299,8 @@ def _awaits_debit(invoice: Invoice, on: date) -> bool:
     return default.filter(default__mandate__status="active", default__valid_until__gte=on).exists()
 
 
-def _locked(case: CollectionCase) -> CollectionCase:
+def _locked(case_id: int) -> CollectionCase:
+    """The case as it is stored. Its invoice is locked before it, as where money comes in."""
+    Invoice.objects.select_for_update(of=("self",)).get(cases=case_id)
     rows = CollectionCase.objects.select_for_update(of=("self",)).select_related("invoice__profile__account")
-    return rows.get(pk=case.pk)
+    return rows.get(pk=case_id)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from core.errors import Refused
@@ -36,6 +37,7 @@ LOOKUP_AFTER = (timedelta(minutes=5), timedelta(hours=1), *[timedelta(days=1)] *
 ARRIVES_WITHIN = timedelta(minutes=2)
 CLOCKS_DIFFER_BY = timedelta(minutes=10)
 
+_HAS_MONEY = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
 _GIVEN_UP = (PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.CHARGED_BACK)
 
 
@@ -96,7 +98,7 @@ def record_outcome(payment: Payment, result: ChargeResult, *, at: datetime) -> P
             _advance(payment, result, at)
         elif result.outcome == ChargeOutcome.SUCCEEDED and payment.status in _GIVEN_UP and not _was_decided(payment):
             _park(payment, ParkedReason.CAPTURED_AFTER_ALL)
-        elif result.outcome == ChargeOutcome.RETURNED and payment.status == PaymentStatus.SUCCEEDED:
+        elif result.outcome == ChargeOutcome.RETURNED and payment.status in _HAS_MONEY:
             _take_back(payment, result, at)
     return payment
 
@@ -198,7 +200,10 @@ def _take_back(payment: Payment, result: ChargeResult, at: datetime) -> None:
     day, reason = timezone.localdate(at), result.decline or DeclineReason.DECLINED_BY_BANK
     settled = payment.allocations.filter(status=AllocationStatus.SETTLED).select_related("invoice__profile__account")
     for allocation in settled.order_by("invoice_id"):
-        part = Money(allocation.amount_minor, payment.currency)
+        gone = allocation.refund_parts.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+        part = Money(allocation.amount_minor - gone, payment.currency)
+        if not part:
+            continue
         reopen_invoice(allocation.invoice, part, reference=f"returned:{payment.code}", on=day)
         pace = Pace.CHARGED_BACK if payment.family == Family.CARD else Pace.NORMAL
         reopen_case(allocation.invoice, pace, on=day)

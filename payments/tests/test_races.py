@@ -6,26 +6,44 @@ The default run takes each race once; `--long` repeats each fifty times.
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
+from accounts.models import Seller
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
 from core.errors import Refused
 from core.jobs import run_due
 from core.models import Message
+from core.money import Money
 from core.policy import Role
 from invoices.models import Posting
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox import api
 from payments.gateways.sandbox.models import Charge
-from payments.models import Allocation, GatewayEvent, Payment, PaymentMethod, ProfileMethods
+from payments.models import (
+    Allocation,
+    BankEntry,
+    CollectionCase,
+    GatewayEvent,
+    PayLink,
+    Payment,
+    PaymentMethod,
+    ProfileMethods,
+    Refund,
+)
+from payments.services.bank import look_at, take_in_file
+from payments.services.collecting import go_on
 from payments.services.events import process_event
 from payments.services.methods import remove_method, replace_method, set_default_method
-from payments.services.pay import pay_invoices
+from payments.services.pay import pay_by_link, pay_invoices
+from payments.services.pay_links import make_link
+from payments.services.refunds import ask_refund, carry_out
 from payments.services.settle import look_up
+from payments.tests.bank_files import OUR_IBAN, Move, camt
 from payments.tests.factories import PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
@@ -208,3 +226,60 @@ def test_paying_with_a_card_while_it_is_removed_ends_in_one_of_both(bursts):
             assert_paid_once(invoice)
         else:
             assert (method.status, captures(invoice)) == ("detached", 0)
+
+
+def test_Q9_I17_refund_against_refund_gives_back_no_more_than_came(bursts):
+    for _burst in bursts:
+        invoice, card, (payer,) = a_payable_invoice()
+        payment = pays(invoice, card, payer, uuid.uuid4().hex)()
+        staff, amount = UserFactory(is_staff=True), Money(5_000, "EUR")
+        ask = lambda: ask_refund(payment, amount, reason="Paid twice by mistake", by=staff)  # noqa: B023, E731
+        answers = at_once([ask] * CROWD)
+        assert answers.count("too_much") + answers.count("not_refundable") == CROWD - 2
+        refunds = list(Refund.objects.filter(payment=payment))
+        at_once([lambda refund=refund: carry_out(refund, at=timezone.now()) for refund in refunds * 5])
+        invoice.refresh_from_db()
+        assert (len(refunds), invoice.amount_due_minor) == (2, 10_000)
+
+
+def test_Q9_paying_against_the_automatic_charge_captures_once(bursts):
+    for _burst in bursts:
+        invoice, card, payers = a_payable_invoice(payers=CROWD // 2)
+        ProfileMethods.objects.create(profile=invoice.profile, default=card)
+        case = CollectionCase.objects.create(
+            invoice=invoice, day_zero=timezone.localdate(), last_day=-7, next_at=timezone.now()
+        )
+        charge = lambda: go_on(case, at=timezone.now())  # noqa: B023, E731
+        people = [pays(invoice, card, person, uuid.uuid4().hex) for person in payers]
+        at_once([*people, *[charge] * (CROWD // 2)])
+        assert_paid_once(invoice)
+        go_on(case, at=timezone.now() + timedelta(days=1))
+        assert captures(invoice) == 1
+
+
+def test_Q9_paying_against_the_link_of_a_mail_pays_once(bursts):
+    for _burst in bursts:
+        invoice, card, (payer,) = a_payable_invoice()
+        make_link(invoice, at=timezone.now())
+        link = PayLink.objects.select_related("invoice__profile", "invoice__account").get(invoice=invoice)
+        opens = [
+            lambda: pay_by_link(link, amount=invoice.amount_due, request_key=uuid.uuid4().hex)  # noqa: B023
+        ] * (CROWD // 2)
+        own = [lambda: pays(invoice, card, payer, uuid.uuid4().hex)()] * (CROWD // 2)  # noqa: B023
+        at_once([*opens, *own])
+        assert Payment.objects.filter(allocations__invoice=invoice).exclude(status="failed").count() == 1
+
+
+def test_Q9_the_same_statement_many_times_at_once_books_once(bursts):
+    for _burst in bursts:
+        invoice, _card, _payers = a_payable_invoice()
+        iban = str(Seller.objects.values_list("iban", flat=True).first() or OUR_IBAN)
+        content = camt([Move("121.00", reference=invoice.payment_reference)], iban=iban, number=uuid.uuid4().hex[:8])
+
+        def take() -> None:
+            taken = take_in_file(content, name="s.xml", by=None)  # noqa: B023
+            look_at(list(BankEntry.objects.filter(file=taken.file)), at=timezone.now())
+
+        at_once([take] * CROWD)
+        invoice.refresh_from_db()
+        assert (invoice.status, Payment.objects.settled().filter(allocations__invoice=invoice).count()) == ("paid", 1)
