@@ -13,6 +13,7 @@ import time_machine
 from django.core.management import call_command
 
 from accounts.tests.factories import SellerFactory
+from core import jobs
 from core.periods import Month, months_between, term_end, term_start_in
 from invoices.models import BillingPeriod, Invoice, InvoiceLine
 from profiles.models import BillingProfile
@@ -43,22 +44,33 @@ def twice(months: list[Month]) -> Iterator[tuple[Month, date]]:
         yield month, month.next.last
 
 
+def by_command(month: Month) -> None:
+    call_command("run_billing", period=str(month), verbosity=0, stdout=StringIO())
+
+
+def by_clock(month: Month) -> None:
+    """Which month it is, the clock finds out."""
+    jobs.tick()
+    jobs.run_due(only=["invoices.start_billing", "invoices.bill_ranges"])
+
+
 @pytest.mark.long(sample=4)
 @pytest.mark.parametrize("zone", ["Europe/Amsterdam", "America/Juneau", "Asia/Tokyo"])
 @pytest.mark.parametrize("habit", [in_time, late, twice])
-def test_Q8_every_anchor_is_billed_without_a_gap_or_an_overlap(habit, zone: str, long: bool):
+@pytest.mark.parametrize("begin", [by_command, by_clock])
+def test_Q8_every_anchor_is_billed_without_a_gap_or_an_overlap(begin, habit, zone: str, long: bool):
     """At five past midnight where the seller is: in Tokyo the day before by UTC, in Juneau long after the new day."""
     SellerFactory(time_zone=zone)
     first, last = (FIRST, Month(2032, 12)) if long else (Month(2027, 3), Month(2028, 3))
     months = list(months_between(first, last))
     made = datetime.combine(first.first, time(), UTC)
-    profile = BillingProfileFactory(created_at=made, time_zone=zone)
+    profile = BillingProfileFactory(created_at=made, time_zone=zone, invoice_day=1)
     anchors = [date(first.year, first.number, day) for day in range(1, 32)] + [date(2028, 2, 29)]
     expected = {bought(profile, anchor, term): starts(anchor, term, months) for anchor in anchors for term in TERMS}
 
     for month, on in habit(months):
         with time_machine.travel(datetime.combine(on, time(0, 5), ZoneInfo(zone)), tick=False):
-            call_command("run_billing", period=str(month), verbosity=0, stdout=StringIO())
+            begin(month)
 
     assert BillingPeriod.objects.filter(profile=profile).count() == len(months)
     assert Invoice.objects.count() == len(months)
