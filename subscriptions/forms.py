@@ -7,9 +7,11 @@ from django import forms
 from django.utils import formats
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import BillingAccount
 from core.forms import ChoiceCardsField, Grid, PortalFormHelper
 from core.money import Money, exponent
-from profiles.models import BillingProfile, InvoiceSection
+from core.policy import Role
+from profiles.models import BillingProfile, ExtraRecipient, InvoiceSection, ProfileRole
 from subscriptions.models import Price, Subscription
 from subscriptions.services.purchasing import MAX_QUANTITY, why_not_allowed, why_not_usable
 
@@ -175,6 +177,60 @@ class ViewerForm(forms.Form):
         help_text=_("The last day on which the role counts. Empty: until somebody takes it away."),
     )
     helper = PortalFormHelper("email", "expires_on")
+
+
+class CloneForm(forms.Form):
+    """Where a billing profile is copied to, and who comes along."""
+
+    to = forms.ChoiceField(label=_("Billing account"), help_text=_("Where you may create billing profiles."))
+    name = forms.CharField(label=_("Name"), max_length=100)
+    po_number = forms.CharField(label=_("PO number"), max_length=50, required=False)
+    recipients = forms.MultipleChoiceField(
+        label=_("Extra addresses to ask again"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Each holder gets a mail, and no invoices before they say yes."),
+    )
+    roles = forms.MultipleChoiceField(
+        label=_("People who get the same role there"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Who does not belong to that organisation is invited by mail."),
+    )
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        profile: BillingProfile,
+        accounts: Iterable[BillingAccount],
+        recipients: Iterable[ExtraRecipient],
+        roles: Iterable[ProfileRole],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data, initial={"name": profile.name, "po_number": profile.po_number}, **kwargs)
+        self.accounts = {account.code: account for account in accounts}
+        self.rows: dict[str, dict[str, Any]] = {
+            "recipients": {str(extra.pk): extra for extra in recipients},
+            "roles": {str(held.pk): held for held in roles},
+        }
+        self.fields["to"].choices = [
+            (code, f"{account.name} · {account.country.name}") for code, account in self.accounts.items()
+        ]
+        self.fields["recipients"].choices = [(key, extra.email) for key, extra in self.rows["recipients"].items()]
+        self.fields["roles"].choices = [
+            (key, f"{held.user}, {Role(held.role).label}") for key, held in self.rows["roles"].items()
+        ]
+        for name, rows in self.rows.items():
+            if not rows:
+                del self.fields[name]
+        self.helper = PortalFormHelper(*self.fields)
+
+    def values(self) -> dict[str, Any]:
+        """For `clone_profile`."""
+        chosen = {name: [rows[key] for key in self.cleaned_data.get(name, [])] for name, rows in self.rows.items()}
+        said = {name: self.cleaned_data[name] for name in ("name", "po_number")}
+        return {"to": self.accounts[self.cleaned_data["to"]], **said, **chosen}
 
 
 class SectionChoiceForm(forms.Form):

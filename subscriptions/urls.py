@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from subscriptions import views, views_access, views_changes, views_sections
+from subscriptions import views, views_access, views_changes, views_cloning, views_sections
 
 IN_ACCOUNT = "billing-accounts/<code:code>/"
 PROFILE = "billing-profiles/<code:code>/"
@@ -101,6 +101,7 @@ urlpatterns = [
         name="subscription_invitation_removal",
     ),
     path("subscriptions/<code:code>/section/", views_sections.subscription_section, name="subscription_section"),
+    path(f"{PROFILE}cloning/", views_cloning.profile_cloning, name="profile_cloning"),
     path(f"{PROFILE}sections/", views_sections.profile_sections, name="profile_sections"),
     path(f"{PROFILE}sections/new/", views_sections.profile_section_new, name="profile_section_new"),
     path(f"{PROFILE}sections/<int:section>/", views_sections.profile_section_edit, name="profile_section_edit"),

@@ -247,6 +247,7 @@ def _profile_pages(pages: Pages, profile: BillingProfile) -> None:
         "profile_policies",
         "profile_policies_edit",
         "profile_sections",
+        "profile_cloning",
         "profile_section_new",
         "profile_closing",
         "profile_method_unlinking",
