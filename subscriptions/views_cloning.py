@@ -29,8 +29,8 @@ def profile_cloning(request: HttpRequest, profile: BillingProfile) -> HttpRespon
             form.add_error("name" if refusal.code == "name_taken" else None, refusal)
         else:
             messages.success(request, _("The billing profile “%(name)s” is there.") % {"name": cloned.profile.name})
-            for who, refusal in cloned.left_out:
-                messages.warning(request, f"{who}: {refusal}")
+            for who, why in cloned.left_out:
+                messages.warning(request, f"{who}: {why}")
             return redirect(cloned.profile)
     context = {"account": profile.account, "profile": profile, "form": form, "accounts": accounts}
     return render(request, "subscriptions/profile_cloning.html", context)
