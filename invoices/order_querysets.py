@@ -13,12 +13,12 @@ from core.policy import PolicyQuerySet
 
 class PurchaseOrderQuerySet(PolicyQuerySet):
     def with_drawn(self) -> PurchaseOrderQuerySet:
-        """Each with `drawn_minor`: what issued lines came to without VAT; what was voided or credited is not in it."""
+        """Each with `drawn_minor`: what issued lines came to without VAT, those of credit notes given back."""
         lines = self.model._meta.get_field("lines").related_model._default_manager  # type: ignore[union-attr]
         whole = models.BigIntegerField()
         back = ExpressionWrapper(-F("net_minor"), output_field=whole)
         signed = Case(When(invoice__kind="credit_note", then=back), default=F("net_minor"), output_field=whole)
-        issued = lines.filter(purchase_order=OuterRef("pk")).exclude(invoice__status__in=["draft", "void"])
+        issued = lines.filter(purchase_order=OuterRef("pk")).exclude(invoice__status="draft")
         # A void invoice draws nothing, and neither do the credit notes that made it so.
         issued = issued.exclude(invoice__correction__original__status="void")
         sums = issued.order_by().values("purchase_order").annotate(total=Sum(signed, output_field=whole))

@@ -45,11 +45,13 @@ from billing_portal.demo.usage import usage_file
 from core.history import acting
 from core.jobs import registry, run_due
 from core.models import Message
+from core.money import Money
 from core.periods import Month, months_between
 from core.policy import Role
 from core.uploads import CheckedFile
 from invoices.models import Invoice
 from invoices.services.charge_import import import_charges
+from invoices.services.purchase_orders import OrderValues, add_purchase_order
 from invoices.services.run import run_billing
 from payments.gateways.sandbox import api as sandbox
 from payments.gateways.sandbox.jobs import deliver_webhook
@@ -182,6 +184,7 @@ def _alfa(world: World) -> None:
     ):
         assign_profile_role(world.profiles[profile_name], user=world.people[email], role=role, by=marieke)
     _recipients_and_sections(world)
+    _orders(world)
     this_month = Month.of(world.today)
     _card(world, world.profiles["Operations NL"], GOOD, this_month.plus(30), "sanne@alfa.example")
     _backup(world, world.profiles["Operations NL"], "sanne@alfa.example")
@@ -224,6 +227,14 @@ def _recipients_and_sections(world: World) -> None:
     set_policies(world.profiles["IT & Data"], marketplace_policy="free", allows_reservations=False, by=marieke)
     for name in ("Magazijn", "Kantoor"):
         add_section(profile, name=name, by=marieke)
+
+
+def _orders(world: World) -> None:
+    """A purchase order that invoices draw from, and one that takes over from it."""
+    warehouse, daan = world.profiles["Warehouse Rotterdam"], world.people["daan@alfa.example"]
+    first = Month.of(world.today).plus(-6).first
+    for number, budget, starts in (("45001188", 900_000, first), ("45001923", 2_500_000, world.today)):
+        add_purchase_order(warehouse, OrderValues(number, starts, budget=Money(budget, warehouse.currency)), by=daan)
 
 
 def _group(world: World) -> None:

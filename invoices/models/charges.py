@@ -1,5 +1,7 @@
 """What was used and is to be invoiced, and the files it came from."""
 
+from datetime import datetime, timedelta
+
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -122,3 +124,8 @@ class Charge(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service_name} {self.cost} {self.currency}"
+
+    @property
+    def last_moment(self) -> datetime:
+        """The last moment that it is for; the end of a charge period is excluded."""
+        return max(self.started_at, self.ended_at - timedelta(microseconds=1))

@@ -138,7 +138,7 @@ def _order_in_force(of: str) -> str:
             AND (o.budget_minor IS NULL OR o.budget_minor > coalesce((
                 SELECT sum(CASE x.kind WHEN 'credit_note' THEN -l.net_minor ELSE l.net_minor END)
                 FROM invoices_invoiceline l JOIN invoices_invoice x ON x.id = l.invoice_id
-                WHERE l.purchase_order_id = o.id AND x.status NOT IN ('draft', 'void')
+                WHERE l.purchase_order_id = o.id AND x.status <> 'draft'
             ), 0))
         ORDER BY o.valid_from, o.id LIMIT 1
     )"""  # noqa: S608 conditions of ours

@@ -25,6 +25,7 @@ from invoices.services.purchase_orders import (
     warn_of_budgets,
 )
 from invoices.services.run import run_billing
+from invoices.tests.factories import InvoiceFactory
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.tests.factories import SubscriptionFactory
@@ -120,14 +121,14 @@ def test_P17_a_subscription_with_an_order_of_its_own_draws_from_that(profile):
     assert (drawn(shared).minor, drawn(own).minor) == (10_000, 30_000)
 
 
-def test_P17_credit_notes_give_back_and_voided_invoices_do_not_count(profile):
+def test_P17_credit_notes_give_back(profile):
     order = order_of(profile)
     subscribed(profile)
-    invoice = bill(OCTOBER)
-    with transaction.atomic():
-        Invoice.objects.filter(pk=invoice.pk).update(status="void")
+    bill(OCTOBER)
+    line = {"net_minor": 15_000, "purchase_order": order}
+    InvoiceFactory(profile=profile, kind="credit_note", lines=[line], month=OCTOBER, po_number="PO-1")
 
-    assert drawn(order) == Money(0, "EUR")
+    assert drawn(order) == Money(25_000, "EUR")
 
 
 def test_P17_warnings_go_out_once_at_80_and_once_at_100_percent(profile, owner):
