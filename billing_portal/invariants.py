@@ -46,6 +46,29 @@ def _exponents() -> str:
     return ", ".join(f"('{code}', {exponent(code)})" for code in known)
 
 
+# The triggers without which an issued document could change, and the beginnings of their names.
+GUARDS = (
+    ("invoices_invoice", "issued_is_final"),
+    ("invoices_invoice", "issued_is_kept"),
+    ("invoices_invoiceline", "line_of_issued_is_final"),
+    ("invoices_vatgroup", "vat_of_issued_is_final"),
+    ("invoices_document", "made_is_final"),
+    ("invoices_posting", "no_update_or_delete"),
+    ("invoices_correction", "no_update_or_delete"),
+    ("invoices_correction", "credited_within_the_original"),
+    ("invoices_creditedline", "no_update_or_delete"),
+    ("invoices_creditedline", "credited_within_the_line"),
+    ("invoices_offset", "no_update_or_delete"),
+    ("invoices_creditlot", "credit_lot_is_final"),
+    ("invoices_credittransaction", "no_update_or_delete"),
+    ("invoices_credittransaction", "credit_moves_by_the_rules"),
+)
+
+
+def _guards() -> str:
+    return ", ".join(f"('{table}', '{name}')" for table, name in GUARDS)
+
+
 INVARIANTS = (
     Invariant(
         "I1",
@@ -203,6 +226,30 @@ INVARIANTS = (
         SELECT coalesce(i.number, i.code) || ': payments settle ' || sum(a.amount_minor)
         FROM invoices_invoice i JOIN payments_allocation a ON a.invoice_id = i.id AND a.status = 'settled'
         GROUP BY i.id HAVING sum(a.amount_minor) > i.total_minor - i.prepaid_minor
+        UNION ALL
+        SELECT coalesce(i.number, i.code) || ': set off with ' || n.number || ' of another profile'
+        FROM invoices_offset o JOIN invoices_invoice i ON i.id = o.invoice_id
+        JOIN invoices_invoice n ON n.id = o.credit_note_id
+        WHERE i.profile_id <> n.profile_id OR i.currency <> o.currency OR n.currency <> o.currency
+           OR i.kind <> 'invoice' OR n.kind <> 'credit_note'
+        UNION ALL
+        SELECT i.number || ': set off for ' || sum(o.amount_minor)
+        FROM invoices_offset o JOIN invoices_invoice i ON i.id IN (o.invoice_id, o.credit_note_id)
+        GROUP BY i.id HAVING sum(o.amount_minor) > i.total_minor - i.prepaid_minor
+        UNION ALL
+        SELECT i.number || ': credited ' || sum(n.total_minor) || ' of ' || i.total_minor
+        FROM invoices_correction c JOIN invoices_invoice i ON i.id = c.original_id
+        JOIN invoices_invoice n ON n.id = c.credit_note_id
+        GROUP BY i.id HAVING sum(n.net_minor) > i.net_minor OR sum(n.credit_minor) > i.credit_minor
+           OR sum(n.vat_minor) > i.vat_minor OR sum(n.prepaid_minor) > i.prepaid_minor
+           OR (bool_or(c.is_full) AND (sum(n.total_minor), sum(n.prepaid_minor))
+               <> (i.total_minor::numeric, i.prepaid_minor::numeric))
+        UNION ALL
+        SELECT i.number || ', line ' || l.position || ': credited ' || sum(x.net_minor) || ' of ' || l.net_minor
+        FROM invoices_creditedline x JOIN invoices_invoiceline l ON l.id = x.line_id
+        JOIN invoices_invoice i ON i.id = l.invoice_id
+        GROUP BY i.id, l.id
+        HAVING sum(x.net_minor) NOT BETWEEN least(l.net_minor, 0) AND greatest(l.net_minor, 0)
         """,
     ),
     Invariant(
@@ -212,6 +259,14 @@ INVARIANTS = (
         SELECT coalesce(number, code) || ': ' || status || ' with ' || amount_due_minor || ' due' FROM invoices_invoice
         WHERE (status = 'paid' AND kind = 'invoice' AND amount_due_minor <> 0)
            OR (status = 'due' AND amount_due_minor <= 0)
+        UNION ALL
+        SELECT i.number || ': void, and not credited in full' FROM invoices_invoice i
+        WHERE i.status = 'void' AND NOT EXISTS (
+            SELECT 1 FROM invoices_correction c WHERE c.original_id = i.id AND c.is_full)
+        UNION ALL
+        SELECT i.number || ': locked, and not disputed' FROM invoices_invoice i
+        WHERE i.status = 'locked' AND NOT EXISTS (
+            SELECT 1 FROM invoices_dispute d WHERE d.invoice_id = i.id AND d.status = 'open')
         """,
     ),
     Invariant(
@@ -423,6 +478,24 @@ INVARIANTS = (
         HAVING round(sum(c.cost) * 10 ^ known.exponent::numeric)
             <> l.net_minor * CASE i.kind WHEN 'invoice' THEN 1 ELSE -1 END
         """,  # noqa: S608 codes of ISO 4217
+    ),
+    Invariant(
+        "I33",
+        "Every moment in the database says in which zone it is",
+        """
+        SELECT table_name || '.' || column_name FROM information_schema.columns
+        WHERE table_schema = current_schema() AND data_type = 'timestamp without time zone'
+        """,
+    ),
+    Invariant(
+        "I35",
+        "The guards that keep issued documents as they were are in place and switched on",
+        f"""
+        SELECT guard.on_table || ': ' || guard.name FROM (VALUES {_guards()}) AS guard (on_table, name)
+        WHERE NOT EXISTS (
+            SELECT 1 FROM pg_trigger t WHERE t.tgrelid = to_regclass(guard.on_table) AND t.tgenabled IN ('O', 'A')
+                AND t.tgname LIKE 'pgtrigger_' || guard.name || '%')
+        """,  # noqa: S608 names of tables and triggers
     ),
 )
 

@@ -18,6 +18,7 @@ from core.money import Money
 from core.policy import Role
 from core.states import move
 from invoices.models import CreditLot, Delivery, NumberSeries
+from invoices.services.correcting import credit_lines
 from invoices.services.credits import give_credit
 from invoices.tests.factories import ChargeFactory, InvoiceFactory
 from payments.tests.factories import PaymentFactory
@@ -214,8 +215,44 @@ def test_I28_files_are_held_against_their_documents(profile, settings, tmp_path)
     assert [violation.invariant for violation in find_violations(files=True)] == ["I28"]
 
 
+@pytest.mark.parametrize(
+    ("invariant", "statement"),
+    [
+        ("I10", "UPDATE invoices_offset SET amount_minor = amount_minor + 1000000"),
+        ("I10", "UPDATE invoices_creditedline SET net_minor = net_minor + 1000000"),
+        ("I10", "UPDATE invoices_correction SET is_full = true"),
+        ("I11", "UPDATE invoices_invoice SET status = 'void' WHERE kind = 'invoice'"),
+        ("I11", "UPDATE invoices_invoice SET status = 'locked' WHERE kind = 'invoice'"),
+    ],
+)
+def test_a_broken_chain_is_seen(invariant, statement, profile):
+    invoice = InvoiceFactory(profile=profile)
+    line = invoice.lines.get()
+    credit_lines(invoice, {line.pk: Money(1_000, "EUR")}, reason="?", by=None, on=invoice.issue_date)
+    assert list(find_violations()) == []
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(statement)
+        assert cursor.rowcount > 0
+    assert invariant in found()
+
+
+def test_I33_a_moment_without_a_zone_is_seen():
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE wrong (at timestamp)")
+    assert found() == {"I33"}
+
+
+def test_I35_a_guard_that_is_switched_off_is_seen():
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE invoices_offset DISABLE TRIGGER USER")
+    assert found() == {"I35"}
+
+
 def test_every_invariant_has_a_test():
-    covered = {invariant for invariant, _statement in BREAKS} | {"I25", "I32"}
+    covered = {invariant for invariant, _statement in BREAKS} | {"I25", "I32", "I33", "I35"}
     assert {invariant.id for invariant in INVARIANTS} == covered
 
 
