@@ -196,6 +196,11 @@ class ReviewedRole(models.Model):
         return f"{self.user} · {self.get_role_display()} · {self.scope_name}"
 
     @property
+    def field(self) -> str:
+        """Under which name a form sends what is chosen for it."""
+        return f"choice-{self.pk}"
+
+    @property
     def can_go(self) -> bool:
         """Whether an owner of the account may take it away: not a role on the organisation."""
         return self.held_on != ReviewedOn.ORGANISATION

@@ -329,6 +329,7 @@ def test_a_review_is_begun_decided_page_by_page_and_finished(browser, account, o
 
     first = browser.get(review.get_absolute_url())
     rows = [row.pk for row in first.context["page"].rows]
+    assert [text_of(first).count(f'name="choice-{row}"') for row in rows] == [2, 2]
     action = re.search(r'id="choices" action="([^"]+)"', text_of(first))[1]
     second = browser.post(action, {f"choice-{rows[0]}": "keep", f"choice-{rows[1]}": "remove", "go": "older"})
 

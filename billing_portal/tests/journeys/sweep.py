@@ -10,7 +10,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AccountRole, Invitation, MemberInvitation, Proof, User, UserProfile
+from accounts.models import AccountRole, BillingAccount, Invitation, MemberInvitation, Proof, User, UserProfile
 from accounts.services import digest
 from accounts.tests.factories import (
     AccountRoleFactory,
@@ -25,6 +25,7 @@ from accounts.tests.factories import (
 )
 from accounts.tests.passkeys import add_passkey
 from billing_portal.models import TakeOut
+from billing_portal.reviews import finish_review, save_choices, start_review
 from core.codes import new_code
 from core.periods import Month
 from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
@@ -203,6 +204,8 @@ def _account_pages(pages: Pages, account: Any) -> None:
     planned = PlannedChangeFactory(account=account, planned_by=held.user, parts=[(account.sold_to, new_address)])
     request = NameChangeFactory(account=account, new_name=LONG, requested_by=held.user)
     pages.add("owner", "account_question", account.code)
+    _reviews(pages, account)
+    pages.add("owner", "account_viewing", account.code, held.user.pk)
     for action in ("invoice:pay", "invoice:settle_balance"):
         pages.add("owner", "account_question", account.code, query=f"?action={action}")
     for person in (pages.people["owner"], held.user):
@@ -451,3 +454,26 @@ def _empty_pages(pages: Pages) -> None:
         pages.add("nobody", name)
     pages.add("nobody", "account_overview", account.code)
     pages.add(Role.ACCOUNT_READER, "profile_new", Invoice.objects.first().account.code)  # type: ignore[union-attr]
+
+
+def _reviews(pages: Pages, account: BillingAccount) -> None:
+    """One that is finished, one under way with something of every choice, and the end of it."""
+    owner = pages.people["owner"]
+    first = start_review(account, by=owner)
+    save_choices(first, dict.fromkeys(first.roles.values_list("pk", flat=True), "keep"), by=owner)
+    finish_review(first, by=owner)
+    seen = ProfileRoleFactory(profile=BillingProfileFactory(account=account, name="Looked at"), user__name=LONG)
+    pages.add("owner", "profile_viewing", seen.profile.code, seen.user.pk)
+    review = start_review(account, by=owner)
+    rows = list(review.roles.exclude(held_on=0).values_list("pk", flat=True))
+    save_choices(review, {rows[0]: "keep", rows[-1]: "remove"}, by=owner)
+    for each in (first, review):
+        pages.add("owner", "access_review", each.code)
+        pages.add("owner", "access_review_end", each.code)
+    for query in ("?show=undecided", "?show=gone", "?q=nobody"):
+        pages.add("owner", "access_review", review.code, query=query)
+    pages.add("owner", "account_reviews", account.code)
+    pages.add("owner", "account_review_interval", account.code)
+    empty = BillingAccountFactory(name=LONG, owner=owner)
+    pages.add("owner", "account_reviews", empty.code)
+    pages.add("owner", "account_review_new", empty.code)
