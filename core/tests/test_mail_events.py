@@ -168,7 +168,7 @@ def test_P10_who_asks_for_mail_again_gets_it(client):
     MailComplaint.objects.create(recipient="inge@beta.example")
     assert lift_complaints("Inge@beta.example") == 1
     mail = queue_message(
-        to="inge@beta.example", template="x", mail_class=MailClass.CREDIT_EXPIRING, language="en", context={}
+        to="inge@beta.example", template="x", mail_class=MailClass.MARKETING, language="en", context={}
     )
     assert verdict_on(mail) == Verdict.SEND
 

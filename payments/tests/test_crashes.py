@@ -21,7 +21,7 @@ from core.policy import Role
 from invoices.models import Posting
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox.models import Charge
-from payments.models import Allocation, Payment
+from payments.models import Allocation, GatewayHealth, Payment
 from payments.services.pay import pay_invoices
 from payments.services.settle import look_up
 from payments.tests.factories import PaymentMethodFactory
@@ -61,6 +61,7 @@ def in_a_process(call, dies_at):
 
 
 def a_purchase(specimen):
+    GatewayHealth.objects.all().delete()  # each payment begins at a gateway that nobody complained of
     profile = BillingProfileFactory()
     payer = ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user
     return InvoiceFactory(profile=profile), PaymentMethodFactory(account=profile.account, specimen=specimen), payer

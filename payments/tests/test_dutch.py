@@ -4,6 +4,7 @@ import pytest
 from django.utils import translation
 
 from accounts.tests.factories import BillingAccountFactory, UserFactory
+from core.jobs import run_due
 from core.mail import write_mail
 from core.models import Message
 from invoices.tests.factories import InvoiceFactory
@@ -53,6 +54,7 @@ def test_mails_are_written_in_the_language_of_their_reader(profile, owner, speci
     with translation.override("en"):
         payment = pay_invoices([InvoiceFactory(profile=profile)], method=method, by=owner, request_key="0123456789")
 
+    run_due(only=["payments.make_papers"])  # a receipt goes when its paper is there
     mail = write_mail(Message.objects.about(f"payment:{payment.code}").get())
 
     assert mail.subject == subject
