@@ -68,6 +68,7 @@ def test_every_model_in_the_tree_is_looked_at_or_shown_with_its_parent():
         "CreditLot",
         "CreditTransaction",
         "Delivery",
+        "Dispute",
         "Document",
         "ParkedProfile",
     } & {model.__name__ for model in in_the_tree}

@@ -34,6 +34,8 @@ NOT_ASKED = {
     "subscription_invoice_access": "only shows who sees the invoices",
     "subscription_invitation_renewal": "sends what was offered with a confirmation once more",
     "subscription_invitation_removal": "takes an offer back",
+    "profile_automatic_payment": "says whether the default, set with a confirmation, is charged by itself",
+    "subscription_automatic_payment": "as that of a profile",
     "method_removal_withdrawal": "keeps what is there; the deletion was planned with a confirmation",
     "card_setup_return": "the way back from the gateway, of what was begun with a confirmation",
 }
