@@ -51,6 +51,8 @@ from core.policy import Role
 from core.uploads import CheckedFile
 from invoices.models import Invoice
 from invoices.services.charge_import import import_charges
+from invoices.services.correction_requests import approve_correction, request_correction
+from invoices.services.credits import give_credit
 from invoices.services.purchase_orders import OrderValues, add_purchase_order
 from invoices.services.run import run_billing
 from payments.gateways.sandbox import api as sandbox
@@ -70,7 +72,7 @@ from profiles.services.roles import ON_PROFILE, assign_profile_role, invite_to_p
 from subscriptions.models import Price, Product, Subscription, Term
 from subscriptions.sections import add_section, move_to_section
 from subscriptions.services.purchasing import purchase_product
-from support.services import answer_request, open_request
+from support.services import answer_request, dispute_invoice, open_request
 
 INVOICE_DAY, PAYING_DAY = 5, 18
 # Numbers of the sandbox: one that is always good, one whose bank says that there is too little money, and a
@@ -129,6 +131,7 @@ def make_world(say: Say) -> None:
     _questions(world)
     _transfer(world)
     _statement(world)
+    _credits_and_corrections(world)
     _work()
 
 
@@ -494,6 +497,42 @@ def _waiting(world: World) -> None:
         version=projects.organisation.version,
         by=world.people["eva@beta.example"],
     )
+
+
+def _credits_and_corrections(world: World) -> None:
+    """A credit that expires soon and one that lasts; an invoice whose PO number was corrected; and a line that
+    somebody does not agree with."""
+    finance, noor = world.people["finance@vendor.example"], world.people["noor@alfa.example"]
+    profile = world.profiles["IT & Data"]
+    for source, minor, days, words in (
+        ("compensation", 25_000, 12, "Apology for the outage"),
+        ("promotion", 50_000, 300, "Partner programme"),
+    ):
+        give_credit(
+            profile,
+            source=source,
+            amount=Money(minor, profile.currency),
+            starts_on=world.today,
+            expires_on=world.today + timedelta(days=days),
+            description=words,
+            reason="Agreed with the account manager",
+            by=finance,
+            on=world.today,
+        )
+    paid = Invoice.objects.filter(profile=profile, status="paid", kind="invoice").order_by("pk").last()
+    if paid is not None:
+        asked = request_correction(
+            paid,
+            reason="po_number",
+            proposed={"po_number": "PO-2026-IT-7"},
+            explanation="Our purchasing department needs its own number on it.",
+            by=noor,
+        )
+        approve_correction(asked, answer="Done, and noted for coming invoices.", by=finance, on=world.today)
+    due = Invoice.objects.open().filter(profile=profile).order_by("pk").last()
+    if due is not None:
+        line = due.lines.filter(net_minor__gt=0).order_by("position").first()
+        dispute_invoice(due, line=line, text="We gave this back in the month before.", by=noor)
 
 
 def _bill(world: World, month: Month) -> None:
