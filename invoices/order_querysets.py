@@ -19,8 +19,6 @@ class PurchaseOrderQuerySet(PolicyQuerySet):
         back = ExpressionWrapper(-F("net_minor"), output_field=whole)
         signed = Case(When(invoice__kind="credit_note", then=back), default=F("net_minor"), output_field=whole)
         issued = lines.filter(purchase_order=OuterRef("pk")).exclude(invoice__status="draft")
-        # A void invoice draws nothing, and neither do the credit notes that made it so.
-        issued = issued.exclude(invoice__correction__original__status="void")
         sums = issued.order_by().values("purchase_order").annotate(total=Sum(signed, output_field=whole))
         return self.annotate(drawn_minor=Coalesce(Subquery(sums.values("total")), 0, output_field=whole))
 

@@ -29,9 +29,10 @@ from invoices.models import (
 from invoices.services.correcting import correct_invoice, credit_lines, left_to_credit, void_invoice
 from invoices.services.credits import give_credit
 from invoices.services.ledger import balance
+from invoices.services.purchase_orders import drawn
 from invoices.services.run import run_billing
 from invoices.services.settling import reopen_invoice, settle_invoice
-from invoices.tests.factories import InvoiceFactory
+from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
 from profiles.tests.factories import BillingProfileFactory
 from subscriptions.tests.factories import SubscriptionFactory
 
@@ -236,6 +237,25 @@ def test_L3_credit_note_and_corrected_invoice_name_the_original_on_paper_and_for
         terms = terms_of(payload)
         assert (terms["BT-3"], terms["BG-3"]) == (kind, [{"BT-25": invoice.number}])
         assert invoice.number in str(printed(payload))
+
+
+def test_P17_a_purchase_order_gets_back_what_is_credited_and_the_corrected_invoice_draws_again():
+    order = PurchaseOrderFactory()
+    invoice = InvoiceFactory(
+        profile=order.profile,
+        lines=[
+            {"net_minor": 10_000, "purchase_order_id": order.pk},
+            {"net_minor": 4_000, "purchase_order_id": order.pk},
+        ],
+    )
+    credit(invoice, 1_000)
+    assert drawn(order).minor == 13_000
+
+    corrected = correct_invoice(invoice, {"bill_to.city": "Delft"}, reason="Asked", by=None, on=LATER).corrected
+    assert drawn(order).minor == 13_000
+
+    void_invoice(corrected, reason="After all", by=None, on=LATER)
+    assert drawn(order).minor == 0
 
 
 # --- Credits on credited invoices -----------------------------------------------------------------
