@@ -49,10 +49,14 @@ from core.money import Money
 from core.periods import Month, months_between
 from core.policy import Role
 from core.uploads import CheckedFile
-from invoices.models import Invoice
+from invoices.models import Invoice, ParkReason
 from invoices.services.charge_import import import_charges
 from invoices.services.correction_requests import approve_correction, request_correction
 from invoices.services.credits import give_credit
+from invoices.services.drafts import Problem
+from invoices.services.holding import hold_profile
+from invoices.services.looking import look_beforehand, start_preflight
+from invoices.services.parking import park_profiles
 from invoices.services.purchase_orders import OrderValues, add_purchase_order
 from invoices.services.run import run_billing
 from payments.gateways.sandbox import api as sandbox
@@ -128,6 +132,7 @@ def make_world(say: Say) -> None:
     say("What waits")
     _away_and_invited(world)
     _waiting(world)
+    _staff(world)
     _questions(world)
     _transfer(world)
     _statement(world)
@@ -533,6 +538,17 @@ def _credits_and_corrections(world: World) -> None:
     if due is not None:
         line = due.lines.filter(net_minor__gt=0).order_by("position").first()
         dispute_invoice(due, line=line, text="We gave this back in the month before.", by=noor)
+
+
+def _staff(world: World) -> None:
+    """What the vendor's staff keep an eye on: a profile that they hold, one that was parked, and a look ahead."""
+    staff = world.people["finance@vendor.example"]
+    note = "Tariff of the data platform is being renegotiated; release when the amendment is signed."
+    hold_profile(world.profiles["IT & Data"], note=note, by=staff)
+    parked = BillingProfile.objects.filter(account__name="Beta Bouw Projecten B.V.").order_by("pk").first()
+    if parked:
+        park_profiles(world.last_month.next, [Problem(parked.pk, ParkReason.SUMS_DIFFER, "")])
+    look_beforehand(start_preflight(world.last_month, by=staff))
 
 
 def _bill(world: World, month: Month) -> None:
