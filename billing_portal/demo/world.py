@@ -76,6 +76,7 @@ from profiles.services.roles import ON_PROFILE, assign_profile_role, invite_to_p
 from subscriptions.models import Price, Product, Subscription, Term
 from subscriptions.sections import add_section, move_to_section
 from subscriptions.services.purchasing import purchase_product
+from subscriptions.services.viewers import add_viewer
 from support.services import answer_request, dispute_invoice, open_request
 
 INVOICE_DAY, PAYING_DAY = 5, 18
@@ -213,7 +214,8 @@ def _alfa(world: World) -> None:
 
 
 def _away_and_invited(world: World) -> None:
-    """Daan is on holiday, and Fatima pays for the warehouse meanwhile; a freelancer was invited to the same profile."""
+    """Daan is on holiday, and Fatima pays for the warehouse meanwhile; a freelancer was invited to the same profile.
+    Eva may see invoices once a switch is on."""
     profile, marieke = world.profiles["Warehouse Rotterdam"], world.people["marieke@alfa.example"]
     daan = ProfileRole.objects.get(profile=profile, user=world.people["daan@alfa.example"])
     until = world.today + timedelta(days=16)
@@ -223,6 +225,10 @@ def _away_and_invited(world: World) -> None:
     invite_to_profile(
         profile, email="freelancer@zelfstandig.example", role=Role.INVOICE_MANAGER, language="nl", by=marieke
     )
+    # Eva waits for the invoices of one subscription: its administrator has not turned access to invoice on yet.
+    inge, eva = world.people["inge@beta.example"], world.people["eva@beta.example"]
+    own = Subscription.objects.filter(account__agreement=Agreement.ONLINE_SERVICES).select_related("profile", "account")
+    add_viewer(own.order_by("pk")[0], user=eva, by=inge)
 
 
 def _recipients_and_sections(world: World) -> None:
