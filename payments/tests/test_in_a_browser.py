@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as project
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from accounts.models import User
@@ -18,6 +19,7 @@ from payments.gateways.sandbox import api
 from payments.models import Family, Payment, PaymentMethod, ProfileMethods
 from payments.services.cards import start_card_setup, start_card_update
 from payments.services.pay import pay_invoices, pay_once
+from payments.services.pay_links import make_link
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, SubscriptionProfileFactory
 from subscriptions.tests.factories import SubscriptionFactory
@@ -110,6 +112,11 @@ def pages(profile, owner):
         f"/subscriptions/{subscription.code}/payment-method/new/",
         f"/payment-methods/{card.code}/removal/",
         f"/payment-methods/{asking.code}/removal/",
+        f"/billing-profiles/{profile.code}/payment-methods/automatic/",
+        f"/billing-profiles/{profile.code}/payment/",
+        f"/billing-accounts/{online.code}/balance/",
+        f"/invoices/{due.code}/promise/",
+        make_link(due, at=timezone.now()),
         f"/invoices/{due.code}/payment/",
         f"/invoices/{unknown.code}/payment/",
         f"/invoices/{paid.code}/payment/",
