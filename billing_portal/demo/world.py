@@ -60,10 +60,12 @@ from invoices.services.parking import park_profiles
 from invoices.services.purchase_orders import OrderValues, add_purchase_order
 from invoices.services.run import run_billing
 from payments.gateways.sandbox import api as sandbox
+from payments.gateways.sandbox.cards import SPECIMENS
 from payments.gateways.sandbox.jobs import deliver_webhook
-from payments.models import PaymentMethod
+from payments.models import Family, PaymentMethod
 from payments.services.cards import finish_card_setup, start_card_setup
 from payments.services.collecting import open_cases
+from payments.services.debits import announce_debit
 from payments.services.methods import set_automatic_payment, set_backup_method, set_default_method
 from payments.services.papers import ask_for_statement
 from payments.services.pay import pay_invoices
@@ -138,6 +140,7 @@ def make_world(say: Say) -> None:
     _transfer(world)
     _statement(world)
     _credits_and_corrections(world)
+    _direct_debit(world)
     _work()
 
 
@@ -404,6 +407,18 @@ def _card(world: World, profile: BillingProfile, number: str, expires: Month, em
     if setup.method is None:
         raise RuntimeError(f"the card of {profile} was not taken: {setup.status}")
     world.cards[profile.pk] = setup.method
+
+
+def _direct_debit(world: World) -> None:
+    """A mandate beside the card, and an invoice that is announced to be collected by it."""
+    profile, user = world.profiles["Operations NL"], world.people["sanne@alfa.example"]
+    setup, address = start_card_setup(profile.account, profile=profile, family=Family.DIRECT_DEBIT, by=user)
+    session = address.rstrip("/").rpartition("/")[2]
+    sandbox.enter_account(session, number=SPECIMENS["account"].number, holder=profile.account.name)
+    method, invoice = finish_card_setup(setup).method, Invoice.objects.filter(profile=profile).open().last()
+    if method is None or invoice is None:
+        raise RuntimeError("nothing to collect, or nothing to collect it with")
+    announce_debit(invoice, method, at=timezone.now())
 
 
 def _backup(world: World, profile: BillingProfile, email: str) -> None:

@@ -32,7 +32,7 @@ from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
 from invoices.documents.codes import check_code
 from invoices.models import Document, Invoice
 from invoices.tests.factories import InvoiceFactory
-from payments.models import CardSetup, Paper, PaymentMethod
+from payments.models import CardSetup, Paper, Payment, PaymentMethod
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.models import BillingProfile, ExtraRecipient
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
@@ -328,6 +328,9 @@ def _invoice_pages(pages: Pages, profile: BillingProfile, today: Any) -> None:
         more = {"action_url": "/sandbox/checks/none/"} if state == "requires_action" else {}
         payment = PaymentFactory(invoices=[invoice], method=current, status=state, **more)
         pages.add("owner", "payment", payment.code)
+        if state == "unknown":  # no look-up is left: the vendor's staff decide
+            Payment.objects.filter(pk=payment.pk).update(next_lookup_at=None)
+            pages.add("staff", "admin:payment_decision", payment.pk)
         pages.add("owner", "payment_return", payment.code)
         if payment.receipt_number:
             pages.add("owner", "payment_receipt", payment.code)
