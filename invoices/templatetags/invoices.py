@@ -90,9 +90,7 @@ def correction_panel(invoice: Invoice) -> dict[str, Any]:
     rows: list[tuple[str, Invoice, str]] = []
     for each in found.select_related("original", "credit_note", "corrected").order_by("pk"):
         if each.original_id != invoice.pk:
-            took = each.corrected_id == invoice.pk
-            label = _("Takes the place of this invoice") if took else _("Credits this invoice")
-            rows.append((label, each.original, ""))
+            rows.append((_("Original invoice"), each.original, each.original.get_status_display()))
         if each.credit_note_id != invoice.pk:
             rows.append((_("Credit note"), each.credit_note, money(each.credit_note.total)))
         if each.corrected and each.corrected_id != invoice.pk:
