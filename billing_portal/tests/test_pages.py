@@ -7,9 +7,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Address
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
 from billing_portal import todo
+from core.messages import MailClass, queue_message
+from core.models import MailComplaint
 from core.policy import Role
+from invoices.models import Delivery
 from invoices.tests.factories import InvoiceFactory
 from payments.tests.factories import PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
@@ -94,6 +98,26 @@ def test_T01_what_waits_on_a_sibling_profile_is_not_told(account):
     overdue_invoice(sibling)
     manager = ProfileRoleFactory(profile=own, role=Role.INVOICE_MANAGER).user
     assert titles(manager, account) == []
+
+
+def test_an_incomplete_address_is_told_to_who_can_complete_it(owner, account):
+    Address.objects.filter(pk=account.sold_to_id).update(is_complete=False)
+    account.refresh_from_db()
+    reader = AccountRoleFactory(account=account, role=Role.ACCOUNT_READER).user
+    assert "The address of this account is not complete" in titles(owner, account)
+    assert titles(reader, account) == []
+
+
+def test_P10_a_complaint_of_somebody_else_is_told_to_who_can_change_the_recipients(owner, account):
+    mail = queue_message(
+        to="inge@beta.example", template="test_mail", mail_class=MailClass.INVOICE_ISSUED, language="en", context={}
+    )
+    invoice = InvoiceFactory(profile=BillingProfileFactory(account=account))
+    Delivery.objects.create(invoice=invoice, email=mail.recipient, reason=Role.PROFILE_READER, message=mail)
+    MailComplaint.objects.create(recipient=mail.recipient, message=mail)
+    reader = AccountRoleFactory(account=account, role=Role.ACCOUNT_READER).user
+    assert "inge@beta.example marked an invoice mail as spam" in titles(owner, account)
+    assert titles(reader, account) == []
 
 
 def test_an_expired_default_card_is_told_to_who_can_replace_it(owner, account):

@@ -191,6 +191,17 @@ def test_S2_7_when_every_profile_is_stopped_the_page_says_which_and_why(browser,
     assert browser.get(order(account, price)).url == offers(account)
 
 
+def test_S2_10_the_first_order_takes_a_role_on_the_account(client, account, price):
+    closed = BillingProfileFactory(account=account, name="Closed", status="closed")
+    client.force_login(ProfileRoleFactory(profile=closed, role=Role.PROFILE_CONTRIBUTOR).user)
+
+    shown, sent = client.get(offers(account)), client.post(order(account, price), {"quantity": 1})
+
+    assert "takes a role on the account" in shown.content.decode()
+    assert sent.url == offers(account)
+    assert Purchase.objects.count() == 0
+
+
 def test_an_offer_that_ended_meanwhile_leads_back_to_the_list(browser, account, price):
     price.valid_until = date(2025, 1, 1)
     price.save()

@@ -1,0 +1,91 @@
+"""The services about invoices ask for the right themselves: who may not changes nothing (Q1, T08)."""
+
+from datetime import date
+
+import pytest
+
+from accounts.tests.factories import UserFactory
+from core.errors import Forbidden
+from core.mail_classes import MailClass
+from core.messages import queue_message
+from core.models import Message, MessageStatus
+from core.policy import Role
+from core.states import move
+from invoices.deliveries import resend_delivery
+from invoices.models import CorrectionRequest, Delivery, PurchaseOrder
+from invoices.services.correction_requests import withdraw_correction
+from invoices.services.purchase_orders import OrderValues, add_purchase_order, change_purchase_order
+from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
+
+pytestmark = pytest.mark.django_db
+WANTED = OrderValues("PO-OTHER", date(2026, 10, 1))
+
+
+@pytest.fixture
+def profile():
+    profile = BillingProfileFactory(sends_invoices=True)
+    PurchaseOrderFactory(profile=profile)
+    return profile
+
+
+@pytest.fixture
+def reader(profile):
+    return ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER).user
+
+
+SERVICES = {
+    "add": lambda profile, by: add_purchase_order(profile, WANTED, by=by),
+    "change": lambda profile, by: change_purchase_order(profile.purchase_orders.get(), WANTED, version=1, by=by),
+}
+
+
+def stored() -> list:
+    return list(PurchaseOrder.objects.values())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_Q1_a_reader_of_the_profile_changes_no_purchase_order(service, profile, reader):
+    before = stored()
+
+    with pytest.raises(Forbidden):
+        SERVICES[service](profile, reader)
+
+    assert stored() == before
+
+
+def test_Q1_a_reader_withdraws_no_correction_that_somebody_asked_for(profile, reader):
+    asked = CorrectionRequest.objects.create(
+        account=profile.account,
+        profile=profile,
+        invoice=InvoiceFactory(profile=profile),
+        reason="po_number",
+        proposed={"po_number": "PO-9"},
+        requested_by=UserFactory(),
+    )
+
+    with pytest.raises(Forbidden):
+        withdraw_correction(asked, by=reader)
+
+    assert CorrectionRequest.objects.get().status == asked.status
+
+
+def test_Q1_an_invoice_goes_out_again_only_for_who_may_see_it(profile, reader):
+    mail = queue_message(
+        to=reader.email, template="invoice_issued", mail_class=MailClass.INVOICE_ISSUED, language="en", context={}
+    )
+    move(mail, MessageStatus.SENDING)
+    move(mail, MessageStatus.GIVEN_UP)
+    delivery = Delivery.objects.create(
+        invoice=InvoiceFactory(profile=profile),
+        email=reader.email,
+        user=reader,
+        reason=Role.PROFILE_READER,
+        message=mail,
+    )
+    before = list(Message.objects.values())
+
+    with pytest.raises(Forbidden):
+        resend_delivery(delivery, by=UserFactory())
+
+    assert list(Message.objects.values()) == before
