@@ -126,9 +126,9 @@ _FACTS = {
 _SEED = """
 SET session_replication_role = replica;
 INSERT INTO accounts_seller (id, legal_name, line1, line2, postal_code, city, country, vat_id, registration_number,
-    iban, bic, email, phone, logo, time_zone, number_prefix, payment_term_days, updated_at)
+    iban, bic, email, phone, logo, accent, time_zone, number_prefix, payment_term_days, updated_at)
 VALUES (1, 'Vendor Cloud B.V.', 'Stationsplein 45', '', '3013 AK', 'Rotterdam', 'NL', 'NL000099998B57', '24381907',
-    'NL91ABNA0417164300', 'ABNANL2A', 'billing@vendor.example', '', '', 'Europe/Amsterdam', 'G', 30, now());
+    'NL91ABNA0417164300', 'ABNANL2A', 'billing@vendor.example', '', '', '', 'Europe/Amsterdam', 'G', 30, now());
 INSERT INTO accounts_organisation (id, code, name, preferred_language, phone, technical_contact_name,
     technical_contact_email, technical_contact_phone, version, created_at)
 SELECT n, 'org' || n, 'Organisation ' || n, CASE n %% 2 WHEN 0 THEN 'nl' ELSE 'en' END, '', '', '', '', 1, now()

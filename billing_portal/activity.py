@@ -107,7 +107,7 @@ VALUES: dict[str, Callable[[str], object]] = {
 _SILENT = frozenset(
     {"id", "code", "version", "updated_at", "created_at", "created_by_id", "added_at", "added_by_id", "assigned_at"}
     | {"asked_at", "next_check_at", "failures", "trouble", "consultation", "document", "document_name", "document_type"}
-    | {"assigned_by_id", "account_id", "fingerprint", "gateway", "token", "token_digest", "muted_at", "kind"}
+    | {"assigned_by_id", "account_id", "fingerprint", "gateway", "token", "token_digest", "muted_at", "kind", "tiers"}
 )
 
 

@@ -145,6 +145,7 @@ def test_sign_up_and_everything_else_of_allauth_is_closed(client):
         "account_addresses",
         "account_access",
         "account_activity",
+        "account_balance",
         "account_activity_export",
         "account_change_withdrawal",
         "account_name_change",

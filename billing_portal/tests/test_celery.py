@@ -148,7 +148,7 @@ def test_I32_worker_killed_within_a_mail_costs_the_lease_and_no_mail(celery, bea
     wait_until(lambda: accepted() == 1)
     assert mail_server.recipients == ["other@x.example"]
     # The lease ends, then the minute of doubt.
-    left = JobClaim.objects.get(job="core.send_messages")
+    left = JobClaim.objects.filter(job="core.send_messages", started_at__isnull=False).earliest("started_at")
     assert left.until - left.started_at == LEASE
     JobClaim.objects.update(until=timezone.now())
     wait_until(lambda: Message.objects.filter(status="deferred", possibly_twice=True).exists())

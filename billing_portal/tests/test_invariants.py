@@ -21,6 +21,7 @@ from invoices.models import CreditLot, Delivery, NumberSeries
 from invoices.services.correcting import credit_lines
 from invoices.services.credits import give_credit
 from invoices.tests.factories import ChargeFactory, InvoiceFactory
+from payments.models import Refund
 from payments.tests.factories import PaymentFactory
 from profiles.tests.factories import BillingProfileFactory
 from subscriptions.tests.factories import PurchaseFactory, SubscriptionFactory
@@ -141,6 +142,18 @@ def test_a_broken_invariant_is_seen(invariant, statement, profile, unguarded):
     assert invariant in found()
 
 
+def test_I17_more_given_back_than_came_and_parts_that_do_not_add_up_are_seen(profile, unguarded):
+    payment = paid(InvoiceFactory(profile=profile))
+    values = {"payment": payment, "asked_by": UserFactory(), "reason": "Twice"}
+    Refund.objects.create(amount_minor=payment.amount_minor, idempotency_key="1", **values)
+    assert found() == set()
+    Refund.objects.create(amount_minor=1, idempotency_key="2", **values)
+    assert found() == {"I17"}
+    Refund.objects.filter(idempotency_key="2").delete()
+    unguarded.execute("UPDATE payments_refund SET status = 'given_back'")
+    assert found() == {"I17"}
+
+
 def test_I20_two_administrators_are_seen(unguarded):
     account = BillingAccountFactory(online_services=True, owner=UserFactory())
     assert account.agreement == Agreement.ONLINE_SERVICES
@@ -252,7 +265,7 @@ def test_I35_a_guard_that_is_switched_off_is_seen():
 
 
 def test_every_invariant_has_a_test():
-    covered = {invariant for invariant, _statement in BREAKS} | {"I25", "I32", "I33", "I35"}
+    covered = {invariant for invariant, _statement in BREAKS} | {"I17", "I25", "I32", "I33", "I35"}
     assert {invariant.id for invariant in INVARIANTS} == covered
 
 

@@ -96,7 +96,9 @@ def test_F28_M2_runs_at_once_of_which_one_is_killed_bill_every_profile_once(long
 def test_imports_of_one_file_at_once_take_it_once(tmp_path):
     UserFactory(email="owner@alfa.example")
     file = tmp_path / "charges.csv"
-    file.write_bytes(focus(*[{"SubAccountId": f"sub-{number % 7}"} for number in range(500)]))
+    file.write_bytes(
+        focus(*[{"SubAccountId": f"sub-{number % 7}", "ResourceId": f"machine-{number}"} for number in range(500)])
+    )
     command = ("manage.py", "import_charges", str(file), "--create-missing", "--country", "US")
 
     imports = [start_process(*command, "--owner", "owner@alfa.example") for _ in range(3)]

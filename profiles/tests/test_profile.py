@@ -65,7 +65,7 @@ def test_S2_21_editors_get_the_verbs_and_readers_see_them_locked_with_who_may(cl
 
     assert [verb in for_owner for verb in verbs] == [True] * 3
     assert [verb in for_reader for verb in verbs] == [False] * 3
-    assert for_reader.count('aria-disabled="true"') == 6
+    assert for_reader.count('aria-disabled="true"') == 8
     assert "Billing profile contributor" in for_reader
     assert "Anna" in for_reader
 

@@ -2,7 +2,7 @@
 
 function boxesOf(bar) {
   const form = document.getElementById(bar.dataset.selection);
-  return [...form.elements].filter((field) => field.type === "checkbox");
+  return [...form.elements].filter((field) => field.type === "checkbox" && field.dataset.selectAll === undefined);
 }
 
 function draw(bar) {
