@@ -12,8 +12,9 @@ from core.models import Message, MessageStatus
 from core.policy import Role
 from core.states import move
 from invoices.deliveries import resend_delivery
-from invoices.models import CorrectionRequest, Delivery, PurchaseOrder
+from invoices.models import CorrectionRequest, Delivery, Dispute, Invoice, PurchaseOrder
 from invoices.services.correction_requests import withdraw_correction
+from invoices.services.disputes import open_dispute, withdraw_dispute
 from invoices.services.purchase_orders import OrderValues, add_purchase_order, change_purchase_order
 from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
@@ -68,6 +69,19 @@ def test_Q1_a_reader_withdraws_no_correction_that_somebody_asked_for(profile, re
         withdraw_correction(asked, by=reader)
 
     assert CorrectionRequest.objects.get().status == asked.status
+
+
+def test_Q1_a_reader_neither_disputes_an_invoice_nor_agrees_with_it(profile, reader):
+    manager = ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user
+    dispute = open_dispute(InvoiceFactory(profile=profile), line=None, amount=None, by=manager)
+
+    with pytest.raises(Forbidden):
+        open_dispute(InvoiceFactory(profile=profile), line=None, amount=None, by=reader)
+    with pytest.raises(Forbidden):
+        withdraw_dispute(dispute, by=reader)
+
+    assert Dispute.objects.get().status == "open"
+    assert sorted(Invoice.objects.values_list("status", flat=True)) == ["due", "locked"]
 
 
 def test_Q1_an_invoice_goes_out_again_only_for_who_may_see_it(profile, reader):

@@ -12,10 +12,10 @@ from accounts.tests.factories import (
 )
 from core.errors import Forbidden, Refused
 from core.models import Message
-from core.policy import Role
+from core.policy import GRANTS, Action, Role
 from profiles.models import BillingProfile, ExtraRecipient, InvoiceSection, ProfileRole
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
-from subscriptions.cloning import accounts_for_clones, clone_profile
+from subscriptions.cloning import accounts_for_clones, clone_profile, roles_to_offer
 from subscriptions.sections import add_section
 
 pytestmark = pytest.mark.django_db
@@ -189,3 +189,16 @@ def test_P15_the_pages_of_addresses_say_what_to_do_instead_of_changing_the_count
 
     assert "The country stays" in page
     assert "account in the new country" in page or "account there" in page
+
+
+def test_Q1_policies_are_copied_only_by_who_may_set_them(profile, belgian, owner, monkeypatch):
+    monkeypatch.setitem(GRANTS, Action.PROFILE_APPLY_POLICIES, frozenset())
+    made = clone(profile, belgian, owner).profile
+    assert (made.marketplace_policy, made.allows_reservations) == ("all", True)
+
+
+def test_Q1_only_who_gives_roles_is_offered_those_of_the_profile(profile, owner):
+    contributor = ProfileRoleFactory(profile=profile, role=Role.PROFILE_CONTRIBUTOR)
+    assert list(roles_to_offer(profile, owner)) == [contributor]
+    ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER)
+    assert list(roles_to_offer(profile, contributor.user)) == []
