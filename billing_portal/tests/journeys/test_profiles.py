@@ -1,6 +1,7 @@
 """Step 3 of the thread: billing profiles, and who may do what on one."""
 
 import pytest
+from django.utils.translation import ngettext
 
 from accounts.tests.factories import (
     AccountRoleFactory,
@@ -141,6 +142,9 @@ def test_a_stand_in_is_appointed_and_several_roles_are_removed(person, marieke, 
     owner.reads("Remove roles")
     owner.looks()
     owner.presses("Remove roles")
+    with owner.speaking():  # hers, his, and the one in which she stands in
+        said = ngettext("%(number)d role was removed.", "%(number)d roles were removed.", 3) % {"number": 3}
+    owner.sees(said)
     assert not ProfileRole.objects.filter(profile=profile).exists()
 
 
