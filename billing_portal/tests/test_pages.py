@@ -9,14 +9,17 @@ from django.utils import timezone
 
 from accounts.models import Address
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
-from billing_portal import todo
+from billing_portal import figures, todo
+from billing_portal.search import SHOWN, search_everything
 from core.messages import MailClass, queue_message
-from core.models import MailComplaint
-from core.policy import Role
+from core.models import MailComplaint, MessageStatus
+from core.policy import GRANTS, Action, Role
+from core.states import move
 from invoices.models import Delivery
 from invoices.tests.factories import InvoiceFactory
-from payments.tests.factories import PaymentMethodFactory
+from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
+from subscriptions.tests.factories import SubscriptionFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -98,6 +101,49 @@ def test_T01_what_waits_on_a_sibling_profile_is_not_told(account):
     overdue_invoice(sibling)
     manager = ProfileRoleFactory(profile=own, role=Role.INVOICE_MANAGER).user
     assert titles(manager, account) == []
+
+
+def test_T01_neither_tasks_nor_figures_tell_of_a_sibling_profile(owner, account):
+    today = timezone.localdate()
+    own, sibling = BillingProfileFactory(account=account), BillingProfileFactory(account=account, name="Sibling")
+    SubscriptionFactory(profile=sibling)
+    TransferRequestFactory(profile=sibling, status="question", note="Which accounts?")
+    invoice = InvoiceFactory(profile=sibling, issue_date=today - timedelta(days=20))
+    mail = queue_message(
+        to="inge@beta.example", template="test_mail", mail_class=MailClass.INVOICE_ISSUED, language="en", context={}
+    )
+    move(mail, MessageStatus.SENDING)
+    move(mail, MessageStatus.GIVEN_UP)
+    Delivery.objects.create(invoice=invoice, email=mail.recipient, reason=Role.PROFILE_READER, message=mail)
+    PaymentFactory(invoices=[InvoiceFactory(profile=sibling)], status="succeeded")
+    stranger = ProfileRoleFactory(profile=own, role=Role.PROFILE_OWNER).user
+
+    told = " | ".join(titles(owner, account))
+    seen, unseen = (figures.amounts(person, account, today) for person in (owner, stranger))
+
+    assert all(each in told for each in (f"{invoice.number} is due in", "a question", "came back", "no payment method"))
+    assert titles(stranger, account) == []
+    assert (seen["count"], seen["paid_count"]) == (1, 1)
+    assert (unseen["count"], unseen["paid_count"]) == (0, 0)
+    later = today + timedelta(days=62)
+    assert figures.invoiced_per_month(owner, account, later)
+    assert figures.invoiced_per_month(stranger, account, later) is None
+
+
+def test_Q1_a_task_is_only_for_who_may_do_it(owner, account, monkeypatch):
+    monkeypatch.setitem(GRANTS, Action.ACCOUNT_ASSIGN_ROLES, frozenset())
+    assert titles(owner, account) == []
+
+
+def test_T01_search_and_help_know_no_accounts_of_others(account):
+    for number in range(SHOWN):
+        BillingAccountFactory(name=f"AAA {number}")
+    reader = AccountRoleFactory(account=account, role=Role.ACCOUNT_READER).user
+    found = [(hit.title, hit.text) for group in search_everything(reader, "activity") for hit in group.hits]
+    pages = [hit.text for group in search_everything(reader, "invoices") for hit in group.hits]
+    assert found == []
+    assert set(pages) == {account.name}
+    assert list(signed_in(reader).get(reverse("help")).context["asking"]) == [account]
 
 
 def test_an_incomplete_address_is_told_to_who_can_complete_it(owner, account):

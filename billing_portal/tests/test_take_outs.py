@@ -240,3 +240,12 @@ def test_L8_the_archive_is_asked_for_and_downloaded_from_its_page(client, accoun
 def test_T01_readers_have_no_take_out(client, account):
     client.force_login(AccountRoleFactory(account=account, role=Role.ACCOUNT_READER).user)
     assert client.get(f"/billing-accounts/{account.code}/take-out/").status_code == 403
+
+
+def test_Q1_a_contributor_asks_for_no_take_out():
+    contributor = AccountRoleFactory(role=Role.ACCOUNT_CONTRIBUTOR)
+
+    with pytest.raises(Forbidden):
+        ask_for_take_out(contributor.account, by=contributor.user)
+
+    assert not TakeOut.objects.exists()

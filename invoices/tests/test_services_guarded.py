@@ -15,7 +15,12 @@ from invoices.deliveries import resend_delivery
 from invoices.models import CorrectionRequest, Delivery, Dispute, Invoice, PurchaseOrder
 from invoices.services.correction_requests import withdraw_correction
 from invoices.services.disputes import open_dispute, withdraw_dispute
-from invoices.services.purchase_orders import OrderValues, add_purchase_order, change_purchase_order
+from invoices.services.purchase_orders import (
+    OrderValues,
+    add_purchase_order,
+    change_purchase_order,
+    close_purchase_order,
+)
 from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
@@ -37,6 +42,7 @@ def reader(profile):
 
 SERVICES = {
     "add": lambda profile, by: add_purchase_order(profile, WANTED, by=by),
+    "close": lambda profile, by: close_purchase_order(profile.purchase_orders.get(), by=by, on=date(2026, 10, 2)),
     "change": lambda profile, by: change_purchase_order(profile.purchase_orders.get(), WANTED, version=1, by=by),
 }
 

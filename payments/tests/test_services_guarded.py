@@ -10,8 +10,9 @@ from core.policy import Role
 from core.uploads import CheckedFile
 from invoices.tests.factories import InvoiceFactory
 from payments.models import CollectionCase, Payment, PaymentMethod, TransferDocument, TransferRequest
+from payments.services.balance import settle_balance
 from payments.services.collecting import promise_to_pay
-from payments.services.methods import withdraw_removal
+from payments.services.methods import plan_removal, withdraw_removal
 from payments.services.pay import cancel_payment
 from payments.services.transfers import answer_question, withdraw_request
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
@@ -51,9 +52,21 @@ def _keep(profile, by):
     withdraw_removal(profile.payment_methods.get(), by=by)
 
 
+def _plan_removal(profile, by):
+    today = timezone.localdate()
+    plan_removal(profile.payment_methods.get(), start=today + timedelta(days=5), by=by, on=today)
+
+
+def _settle(profile, by):
+    method = profile.payment_methods.get()
+    settle_balance(profile.account, [], method=method, by=by, request_key="k" * 20)
+
+
 PAYING = {
     "promise": _promise,
     "keep a method": _keep,
+    "plan a removal": _plan_removal,
+    "settle": _settle,
     "give up an attempt": lambda _profile, by: cancel_payment(Payment.objects.get(), by=by),
 }
 

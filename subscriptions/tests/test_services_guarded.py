@@ -1,14 +1,17 @@
-"""The services about sections ask for the right themselves: who may not changes nothing (Q1, T08)."""
+"""The services about subscriptions ask for the right themselves: who may not changes nothing (Q1, T08)."""
 
 import pytest
 
+from accounts.tests.factories import BillingAccountFactory, UserFactory
 from core.errors import Forbidden
 from core.policy import Role
-from profiles.models import InvoiceSection
-from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
+from profiles.models import BillingProfile, InvoiceSection
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions import sections
 from subscriptions.models import Subscription
-from subscriptions.tests.factories import SubscriptionFactory
+from subscriptions.services.purchasing import purchase_product
+from subscriptions.services.viewers import share_invoices
+from subscriptions.tests.factories import PriceFactory, SubscriptionFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -49,3 +52,27 @@ def test_Q1_a_reader_of_the_profile_changes_no_section(service, desk):
         SERVICES[service](desk, reader)
 
     assert stored() == before
+
+
+def test_Q1_only_the_administrator_shares_the_invoices_of_a_subscription():
+    subscription = SubscriptionFactory(profile=SubscriptionProfileFactory())
+    viewer = ProfileRoleFactory(profile=subscription.profile, role=Role.PROFILE_READER).user
+
+    with pytest.raises(Forbidden):
+        share_invoices(subscription, is_on=True, by=viewer)
+
+    assert not BillingProfile.objects.get().shares_invoices
+
+
+@pytest.mark.parametrize("is_online", [True, False])
+def test_Q1_who_may_not_buy_is_told_that_and_not_what_is_on_offer(is_online):
+    account = BillingAccountFactory(online_services=is_online)
+    price = PriceFactory(currency="USD")
+
+    with pytest.raises(Forbidden):
+        purchase_product(
+            account, price=price, quantity=1, profile=None, by=UserFactory(), on=price.valid_from, request_key="k" * 20
+        )
+
+    assert not Subscription.objects.exists()
+    assert not BillingProfile.objects.exists()
