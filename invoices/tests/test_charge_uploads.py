@@ -75,7 +75,11 @@ def test_the_same_file_again_and_the_job_again_book_nothing_twice(staff):
     assert (again.added_rows, again.known_rows, Charge.objects.count()) == (0, 1, 1)
 
 
-@pytest.mark.parametrize("content", [b"nonsense\n", focus({})[:-5], gzip.compress(focus({}))[:40], b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "content",
+    [b"nonsense\n", focus({})[:-5], gzip.compress(focus({}))[:40], b"\x1f\x8b"],
+    ids=["nonsense", "cut", "packed and cut", "two bytes"],
+)
 def test_Q10_what_is_no_whole_file_is_refused_and_says_why(content, staff):
     upload = uploaded(content, staff)
 
