@@ -17,6 +17,7 @@ from accounts import services
 from accounts.address_rules import printed_lines
 from accounts.addressing import kept_fields, review_page, said_of_addresses
 from accounts.forms import AccountAddressesForm, AccountRoleForm, NewPersonForm
+from accounts.held_roles import held_rows
 from accounts.models import (
     AccountRole,
     Agreement,
@@ -53,6 +54,12 @@ from core.step_up import recently_confirmed
 SORTS = {"name": ["name", "pk"], "type": ["agreement", "name", "pk"], "status": ["status", "name", "pk"]}
 INVITATION_KEY = "invitation"
 MEMBERS_OFFERED = 200
+
+# What a row of the page of roles shows; the whole of three people would be most of its statement.
+HELD_COLUMNS = (
+    "account", "role", "assigned_at", "expires_on", "user__name", "user__email", "user__is_active",
+    "assigned_by__name", "assigned_by__email", "stands_in_for__name", "stands_in_for__email",
+)  # fmt: skip
 
 
 # --- Scopes ---------------------------------------------------------------------------------------
@@ -205,21 +212,22 @@ def account_access(request: HttpRequest, account: BillingAccount) -> HttpRespons
     waiting = services.waiting_on(services.ON_ACCOUNT, account).filter(email__istartswith=words)
     if role:
         held, waiting = held.filter(role=role), waiting.filter(role=role)
-    page = read_page(request, held.select_related("user", "assigned_by", "stands_in_for"), ["rank", "user__name", "pk"])
+    rows = held.select_related("user", "assigned_by", "stands_in_for").only(*HELD_COLUMNS)
+    page = read_page(request, rows, ["rank", "user__name", "pk"])
+    can_change = not account.is_online_services and may(request.user, Action.ACCOUNT_ASSIGN_ROLES, account)
+    today = timezone.localdate()
     context = {
         "account": account,
         "page": page,
+        "rows": held_rows(account, page.rows, today=today, can_change=can_change),
         "invitations": waiting.select_related("invited_by").order_by("email", "pk"),
         "number": capped_count(held),
-        "today": timezone.localdate(),
         "now": timezone.now(),
         "words": words,
         "role": role,
         "roles": [("", _("All roles")), *((each.value, each.label) for each in ACCOUNT_ROLES)],
         "is_filtered": bool(words or role),
-        "can_tick": not account.is_online_services
-        and bool(page.rows)
-        and may(request.user, Action.ACCOUNT_ASSIGN_ROLES, account),
+        "can_tick": can_change and bool(page.rows),
     }
     return render(request, "accounts/account_access.html", context)
 

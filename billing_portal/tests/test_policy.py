@@ -9,14 +9,23 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
+from django.http import HttpResponse
 from django.utils import timezone
 
-from accounts.models import Organisation
-from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, OrganisationRoleFactory, UserFactory
+from accounts.models import BillingAccount, Organisation
+from accounts.tests.factories import (
+    AccountRoleFactory,
+    BillingAccountFactory,
+    OrganisationFactory,
+    OrganisationRoleFactory,
+    UserFactory,
+)
 from billing_portal.tests.test_routes import SAMPLES
 from billing_portal.tests.world import POSITIONS, World, make_world
 from core.errors import Forbidden
-from core.policy import GRANTS, PROFILE_ROLES, Action, Role, demand, holders, may, read_roles
+from core.policy import GRANTS, PROFILE_ROLES, Action, Role, demand, holders, may, read_roles, requires
+from core.step_up import BY_CARD
+from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
 pytestmark = pytest.mark.django_db
@@ -153,3 +162,34 @@ def test_the_roles_of_a_person_are_read_by_one_statement(django_assert_num_queri
         book = read_roles(person)
 
     assert (len(book.accounts), len(book.profiles), len(book.organisations)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "anywhere"), [(BillingProfile, False), (BillingAccount, False), (BillingAccount, True)]
+)
+def test_the_check_of_a_page_takes_two_statements_however_much_somebody_may(
+    rf, model, anywhere, django_assert_num_queries
+):
+    @requires(Action.PROFILE_VIEW, model, anywhere=anywhere)
+    def page(request, obj):
+        return HttpResponse(obj.pk)
+
+    def give():
+        account = BillingAccountFactory(organisation=organisation)
+        profile = BillingProfileFactory(account=account)
+        AccountRoleFactory(account=account, user=person, role=Role.ACCOUNT_READER)
+        ProfileRoleFactory(profile=profile, user=person, role=Role.INVOICE_MANAGER)
+        ProfileRoleFactory(profile=BillingProfileFactory(account=account), user=person)
+        OrganisationRoleFactory(user=person)
+        return {BillingProfile: profile, BillingAccount: account}[model]
+
+    organisation, person = OrganisationFactory(), UserFactory()
+    OrganisationRoleFactory(organisation=organisation, user=person, role=Role.ORGANISATION_ADMINISTRATOR)
+    request = rf.get("/")
+    request.user, request.idle_for, request.session = person, 0, {BY_CARD: True}
+    first = give()
+    for _more in range(2):
+        with django_assert_num_queries(2):  # the roles, and the object if it is there for the person
+            assert page(request, code=first.code).content == str(first.pk).encode()
+        for _number in range(6):
+            give()

@@ -487,14 +487,27 @@ def more(context: Context, content: str, label: str = "") -> SafeString:
     return _draw(context, "more", content=content, folded=folded, label=label or _("More actions"), id=_unique("more"))
 
 
-@register.simple_block_tag(takes_context=True)
-def menu(context: Context, content: str, label: str, icon: str = "dots", text: str = "") -> SafeString:
-    return _draw(context, "menu", content=content, label=label, icon=icon, text=text, id=_unique("menu"))
+@register.simple_block_tag
+def menu(content: str, label: str, icon: str = "dots", text: str = "") -> SafeString:
+    return format_html(
+        _MENU, "btn btn-secondary btn-sm" if text else "iconbtn", _unique("menu"), label, text, _icon(icon), content
+    )
 
 
-@register.inclusion_tag("components/menu_link.html")
-def menu_link(label: str, href: str, icon: str = "", panel: bool = False) -> dict[str, Any]:
-    return {"label": label, "href": href, "icon": icon, "panel": panel}
+# Formatted and not a template, as its links are: a list has a menu in every row.
+_MENU = """<span class="menu">
+  <button class="{0}" type="button" popovertarget="{1}" aria-label="{2}">{3}{4}</button>
+  <span class="menu-pop" id="{1}" popover>{5}</span>
+</span>
+"""
+
+
+@register.simple_tag
+def menu_link(label: str, href: str, icon: str = "", panel: bool = False) -> SafeString:
+    drawn = _icon(icon) if icon else _NOTHING
+    return format_html(
+        '<a class="menu-item" href="{}"{}>{}{}</a>\n', href, _AS_PANEL if panel else _NOTHING, drawn, label
+    )
 
 
 @register.inclusion_tag("components/menu_post.html", takes_context=True)
