@@ -3,10 +3,13 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.tests.factories import BillingAccountFactory, UserFactory
 from core.policy import Role
 from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
+from payments.shown import uses_of
+from payments.tests.factories import PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 from subscriptions.tests.factories import SubscriptionFactory
 
@@ -60,3 +63,13 @@ def test_T01_nobody_asks_about_an_invoice_that_they_do_not_see(account):
     invoice = account.invoices.get(profile__name=HIDDEN)
     address = reverse("support_request_new", args=[account.code])
     assert signed_in(stranger).get(address, {"invoice": invoice.code}).status_code == 404
+
+
+def test_I22_what_a_method_pays_for_elsewhere_is_counted_and_not_named(account):
+    own = account.profiles.get(name="Own")
+    stranger = ProfileRoleFactory(profile=own, role=Role.PROFILE_OWNER).user
+    method = PaymentMethodFactory(account=account, default_for=list(account.profiles.all()))
+
+    uses, unseen = uses_of(method, to=stranger, on=timezone.localdate())
+
+    assert (len(uses), unseen) == (1, 1)
