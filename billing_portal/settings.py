@@ -233,9 +233,7 @@ TRANSFER_MONTHLY_MINIMUM = env.int("TRANSFER_MONTHLY_MINIMUM", default=50_000)
 # Refunds and write-offs above so many whole units of the currency need a second person.
 SECOND_PERSON_ABOVE = env.int("SECOND_PERSON_ABOVE", default=250)
 # The most that may be paid at once, in whole units of the currency, by family of payment method.
-PAYMENT_LIMITS = env.dict(
-    "PAYMENT_LIMITS", cast={"value": int}, default={"card": 50_000, "wallet": 50_000, "direct_debit": 999_999_999}
-)
+PAYMENT_LIMITS = env.dict("PAYMENT_LIMITS", cast={"value": int}, default={"card": 50_000, "wallet": 50_000})
 # Days between the notice of a direct debit and the debit, as agreed in the mandate that the customer signs.
 DEBIT_NOTICE_DAYS = env.int("DEBIT_NOTICE_DAYS", default=2)
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
