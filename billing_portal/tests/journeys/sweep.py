@@ -1,13 +1,11 @@
 """Every page there is, in every state that changes how it looks: the addresses that the sweep opens."""
 
 import uuid
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
-from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AccountRole, BillingAccount, Invitation, MemberInvitation, Proof, User, UserProfile
@@ -26,6 +24,9 @@ from accounts.tests.factories import (
 from accounts.tests.passkeys import add_passkey
 from billing_portal.models import TakeOut
 from billing_portal.reviews import finish_review, save_choices, start_review
+from billing_portal.tests.journeys.sweep_access import add_access_pages
+from billing_portal.tests.journeys.sweep_owing import add_owing_pages
+from billing_portal.tests.journeys.swept import LONG, Pages
 from core.codes import new_code
 from core.periods import Month
 from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Role
@@ -42,21 +43,7 @@ from subscriptions.services.changing import cancel_subscription, change_subscrip
 from subscriptions.tests.factories import PriceFactory, SubscriptionFactory
 from support.tests.factories import SupportMessageFactory, SupportRequestFactory
 
-# A name that does not fit on a phone, with nowhere to break it.
-LONG = "Hottentottententententoonstellingsmakersopleidingsprogramma Noord-Oost-Nederland B.V."
 PAYMENT_STATES = ("created", "processing", "requires_action", "unknown", "succeeded", "failed", "cancelled")
-
-
-@dataclass
-class Pages:
-    """The people, and for each route the addresses with the person who may do most there."""
-
-    people: dict[str, User] = field(default_factory=dict)
-    addresses: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def add(self, actor: str, name: str, *args: Any, query: str = "") -> None:
-        """`actor` opens the route `name`."""
-        self.addresses.append((actor, name, reverse(name, args=args) + query))
 
 
 def make_pages() -> Pages:
@@ -80,7 +67,9 @@ def make_pages() -> Pages:
         _profile_pages(pages, each)
     _subscription_pages(pages, account, profile)
     _invoice_pages(pages, profile, today)
-    _online_pages(pages, organisation)
+    online = _online_pages(pages, organisation)
+    add_access_pages(pages, account, profile)
+    add_owing_pages(pages, account, online)
     _empty_pages(pages)
     people = ("contact_information", "communication_preferences", "preferences", "scopes")
     for name in ("home", "help", "payment_problems", *people):
@@ -394,7 +383,7 @@ def _transfer_pages(pages: Pages, profile: BillingProfile) -> None:
             pages.add("owner", "transfer_answer", request.code)
 
 
-def _online_pages(pages: Pages, organisation: Any) -> None:
+def _online_pages(pages: Pages, organisation: Any) -> BillingAccount:
     administrator = UserFactory(name="Inge Smit")
     account = BillingAccountFactory(
         name=LONG, organisation=organisation, online_services=True, owner=administrator, status="active"
@@ -434,6 +423,7 @@ def _online_pages(pages: Pages, organisation: Any) -> None:
     pages.add(actor, "subscription_recipient_removal", subscription.code, extra.pk)
     pages.add(actor, "invoice", invoice.code)
     pages.add(actor, "invoice_payment", invoice.code)
+    return account
 
 
 def _empty_pages(pages: Pages) -> None:

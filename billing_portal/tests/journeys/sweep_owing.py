@@ -1,0 +1,176 @@
+"""What the sweep opens of what is owed: credits, purchase orders, corrections, disputes, usage, and paying at once."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
+
+from accounts.models import BillingAccount
+from billing_portal.tests.journeys.swept import LONG, Pages
+from core.money import Money
+from core.periods import Month
+from core.policy import Role
+from invoices.models import CreditSource, Invoice, NumberSeries
+from invoices.services.correction_requests import approve_correction, decline_correction, request_correction
+from invoices.services.credits import give_credit
+from invoices.tests.factories import ChargeFactory, InvoiceFactory, PurchaseOrderFactory, imported_subscription
+from payments.services.collecting import open_cases, promise_to_pay
+from payments.tests.factories import PaymentFactory, PaymentMethodFactory
+from profiles.models import BillingProfile
+from profiles.tests.factories import BillingProfileFactory, SubscriptionProfileFactory
+from subscriptions.tests.factories import SubscriptionFactory
+from support.services import dispute_invoice
+
+
+def add_owing_pages(pages: Pages, account: BillingAccount, online: BillingAccount) -> None:
+    """On profiles of their own, so that nothing here changes what the other pages show."""
+    today = timezone.localdate()
+    empty = BillingProfileFactory(account=account, name="Marketing")
+    profile = BillingProfileFactory(account=account, name="Distribution")
+    usage = _usage(profile, today)
+    _credits(pages, profile, today)
+    _orders(pages, account, profile, today)
+    _corrections(pages, profile, today)
+    _disputes(pages, profile)
+    _paying(pages, profile, today)
+    for each in (empty, profile):
+        for name in (
+            "profile_credits",
+            "profile_credit_balance",
+            "profile_purchase_orders",
+            "profile_purchase_order_new",
+            "profile_next_invoice",
+            "profile_payment",
+            "profile_automatic_payment",
+        ):
+            pages.add("owner", name, each.code)
+    for query in ("", "?line=1", "?q=nothing"):
+        pages.add("owner", "invoice_usage", usage.code, query=query)
+    _balance(pages, online)
+
+
+def _issued(profile: BillingProfile, *, days: int = 3, **values: Any) -> Invoice:
+    """Of last month, issued so many days ago."""
+    today = timezone.localdate()
+    return InvoiceFactory(
+        profile=profile, month=Month.of(today).plus(-1), issue_date=today - timedelta(days=days), **values
+    )
+
+
+def _usage(profile: BillingProfile, today: date) -> Invoice:
+    """An invoice with a line of measured use, and use that the next one bills."""
+    subscription = imported_subscription(profile)
+    last = Month.of(today).plus(-1)
+    measured = {"net_minor": 123, "unit_price": None, "section": LONG}
+    invoice = _issued(profile, lines=[measured, 50_00])
+    line = invoice.lines.get(position=1)
+    for month, of in ((last, line), (Month.of(today), None)):
+        ChargeFactory(
+            subscription=subscription,
+            month=month.first,
+            line=of,
+            resource_id=f"/subscriptions/{'0' * 32}/{LONG}",
+            description=LONG,
+            cost=Decimal("1.23"),
+            tags={"team": LONG},
+        )
+    return invoice
+
+
+def _credits(pages: Pages, profile: BillingProfile, today: date) -> None:
+    for days, until, source in (
+        (0, today + timedelta(days=10), CreditSource.COMPENSATION),
+        (0, None, CreditSource.PREPAID),
+        (40, today + timedelta(days=400), CreditSource.PROMOTION),
+    ):
+        give_credit(
+            profile,
+            source=source,
+            amount=Money(99_999_99, profile.currency),
+            starts_on=today + timedelta(days=days),
+            expires_on=until,
+            description=LONG,
+            reason="For the outage of October",
+            by=pages.people["staff"],
+            on=today,
+        )
+    for query in ("?status=expired", "?kind=used", "?q=nothing"):
+        pages.add("owner", "profile_credits", profile.code, query=query)
+        pages.add("owner", "profile_credit_balance", profile.code, query=query)
+
+
+def _orders(pages: Pages, account: BillingAccount, profile: BillingProfile, today: date) -> None:
+    """Of every state, with what was drawn from them."""
+    subscription = SubscriptionFactory(profile=profile)
+    open_one, nearly, used_up, planned, of_one, closed = (
+        PurchaseOrderFactory(profile=profile, **values)
+        for values in (
+            {"budget_minor": None},
+            {"number": "P" * 50},
+            {"valid_until": today + timedelta(days=30)},
+            {"valid_from": today + timedelta(days=40)},
+            {"subscription": subscription},
+            {"closed_on": today},
+        )
+    )
+    drawn = {open_one: 70_000, nearly: 85_000, used_up: 120_000}
+    _issued(profile, lines=[{"net_minor": net, "purchase_order": each} for each, net in drawn.items()])
+    for order in (open_one, nearly, used_up, planned, of_one, closed):
+        pages.add("owner", "purchase_order_detail", order.code)
+    for name in ("purchase_order_edit", "purchase_order_closing"):
+        pages.add("owner", name, nearly.code)
+    for query in ("", "?state=used_up", "?q=nothing"):
+        pages.add("owner", "purchase_orders", account.code, query=query)
+
+
+def _corrections(pages: Pages, profile: BillingProfile, today: date) -> None:
+    owner, staff = pages.people["owner"], pages.people["staff"]
+    for reason in ("", "?reason=name", "?reason=address", "?reason=po_number", "?reason=vat_id", "?reason=amount"):
+        pages.add("owner", "correction_request_new", _issued(profile).code, query=reason)
+    for answered in ("", "declined", "approved"):
+        invoice = _issued(profile)
+        wanted = {"reason": "po_number", "proposed": {"po_number": "P" * 50}, "explanation": LONG}
+        asked = request_correction(invoice, by=owner, **wanted)
+        answer = f"We looked at it.\n\n{LONG}"
+        if answered == "declined":
+            decline_correction(asked, answer=answer, by=staff)
+        elif answered == "approved":
+            latest = NumberSeries.objects.aggregate(day=Max("last_issue_date"))["day"]
+            approve_correction(asked, answer=answer, by=staff, on=max(today, latest))
+        pages.add("owner", "correction_request", asked.code)
+        pages.add("owner", "correction_request_new", invoice.code)
+        pages.add("owner", "invoice", invoice.code)
+
+
+def _disputes(pages: Pages, profile: BillingProfile) -> None:
+    disputed = _issued(profile)
+    asked = dispute_invoice(disputed, text=LONG, by=pages.people["owner"])
+    pages.add("owner", "support_request", asked.code)
+    pages.add("owner", "invoice", disputed.code)
+    for invoice in (disputed, _issued(profile), _issued(profile, status="paid")):
+        pages.add("owner", "invoice_dispute", invoice.code)
+
+
+def _paying(pages: Pages, profile: BillingProfile, today: date) -> None:
+    PaymentMethodFactory(profile=profile, default_for=[profile])
+    late = [_issued(profile, days=90) for _each in range(2)]
+    PaymentFactory(invoices=[_issued(profile)], status="processing")  # held by an attempt
+    open_cases(at=timezone.now())
+    promise_to_pay(late[0], until=today + timedelta(days=5), by=pages.people["owner"], at=timezone.now())
+    for invoice in late:
+        pages.add("owner", "invoice_promise", invoice.code)
+        pages.add("owner", "invoice", invoice.code)
+    pages.add("owner", "profile_payment", profile.code, query="?amount=150")
+
+
+def _balance(pages: Pages, account: BillingAccount) -> None:
+    """With what is past due, and on an account with nothing of it."""
+    actor = Role.ACCOUNT_ADMINISTRATOR
+    for days in (20, 90):
+        profile = SubscriptionProfileFactory(account=account, name=LONG)
+        subscription = SubscriptionFactory(profile=profile)
+        _issued(profile, days=days + 30)
+    pages.add(actor, "account_balance", account.code)
+    pages.add(actor, "subscription_automatic_payment", subscription.code)
