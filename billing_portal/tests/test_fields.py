@@ -46,7 +46,7 @@ def stage(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Stag
 
 
 @pytest.mark.django_db
-@pytest.mark.long(sample=30)
+@pytest.mark.long(sample=18)
 @pytest.mark.parametrize("name", ROUTES)
 def test_Q4_no_form_takes_a_field_that_it_does_not_have(name, stage, settings):
     settings.ROOT_URLCONF = test_fuzz.__name__

@@ -132,7 +132,7 @@ class Stage:
 
 
 @pytest.mark.django_db
-@pytest.mark.long(sample=35)
+@pytest.mark.long(sample=20)
 @pytest.mark.parametrize("name", NAMES)
 def test_Q10_no_input_breaks_a_route_or_opens_another_tenant(name, long, settings, tmp_path, monkeypatch):
     settings.ROOT_URLCONF, settings.MEDIA_ROOT = __name__, tmp_path
@@ -146,7 +146,7 @@ def test_Q10_no_input_breaks_a_route_or_opens_another_tenant(name, long, setting
 
 
 @pytest.mark.django_db
-@pytest.mark.long(sample=12)
+@pytest.mark.long(sample=8)
 @pytest.mark.parametrize("name", [pattern.name for pattern in ROUTES if getattr(pattern.callback, "requirement", None)])
 def test_T09_keys_that_no_form_has_change_nothing(name, long, settings, tmp_path, monkeypatch):
     settings.ROOT_URLCONF, settings.MEDIA_ROOT = __name__, tmp_path

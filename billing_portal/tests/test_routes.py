@@ -130,7 +130,7 @@ def test_Q2_every_guarded_model_has_a_sample():
 
 
 # What is asked of each route by default, besides one case of every answer; `--long` asks everything.
-SAMPLE = 14
+SAMPLE = 8
 RENDERED = 10  # one case in so many is rendered: what pages say is tested elsewhere, and here it would cost minutes
 METHODS = ("get", "post")
 MORE_METHODS = ("head", "put", "delete")  # with --long

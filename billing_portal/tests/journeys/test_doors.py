@@ -1,6 +1,7 @@
 """The pages for who has not signed in: in both languages and colours, on a phone, by keyboard, without scripts."""
 
 import os
+import random
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -73,10 +74,12 @@ def test_every_page_without_a_sign_in_is_among_the_doors():
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.long(sample=1)
 @pytest.mark.parametrize(("language", "color"), LOOKS)
-def test_Q6_each_page_before_signing_in(visit, settings, language, color):
+def test_Q6_each_page_before_signing_in(visit, settings, language, color, long):
     """Nothing wrong for axe or beside a phone, everything reached by Tab and marked, the same words without scripts."""
     settings.ACCOUNT_RATE_LIMITS = False
     doors, person = make_doors()
+    if not long:
+        doors = random.Random(language + color).sample(doors, 16)
     faults = []
     for number, door in enumerate(doors):
         window = visit(None, language=language, color=color)
