@@ -10,8 +10,8 @@ import logging
 from statistics import median
 
 import pages
-from common import counted, execute, expect, own_database
-from django.test import Client, override_settings
+from common import browser, counted, execute, expect, own_database
+from django.test import override_settings
 
 from accounts.models import AccountRole, User
 from invoices.models import Invoice
@@ -42,7 +42,7 @@ def measure(people: int, profiles: int, rounds: int) -> None:
     expect("people with a role on the account", AccountRole.objects.count(), people + 1)
     expect("billing profiles", BillingProfile.objects.count(), profiles + 1)
     user = User.objects.get(email="bench@alfa.example")
-    portal, plain = Client(SERVER_NAME=pages.HOST), pages.client_of_bare()
+    portal, plain = browser(), pages.client_of_bare()
     for client in (portal, plain):
         pages.sign_in(client, user)
     code, account = Invoice.objects.values_list("account__code", "account_id")[0]

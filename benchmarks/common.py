@@ -21,7 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_portal.settings")
 django.setup()
 
+from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
+from django.test import Client  # noqa: E402
 
 
 class Wrong(AssertionError):
@@ -88,6 +90,11 @@ def counted() -> Iterator[Counter]:
 def peak_megabytes() -> float:
     """The most memory this process has had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def browser() -> Client:
+    """Somebody's browser, behind the proxy that ends HTTPS: what comes without is only redirected in production."""
+    return Client(SERVER_NAME=settings.ALLOWED_HOSTS[0], headers={"x-forwarded-proto": "https"})
 
 
 def scalar(sql: str, values: object = None) -> object:

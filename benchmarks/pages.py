@@ -14,8 +14,7 @@ from collections.abc import Callable
 from statistics import median
 from time import perf_counter, time
 
-from common import counted, execute, expect, own_database
-from django.conf import settings
+from common import browser, counted, execute, expect, own_database
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
@@ -28,7 +27,6 @@ from invoices.models import Invoice
 
 STATEMENTS = 8
 ROUNDS, ASKED = 5, 20
-HOST = settings.ALLOWED_HOSTS[0]
 
 BARE = engines["django"].from_string(
     "<!doctype html><title>Invoices</title><p>{{ request.user.email }}</p><table>{% for invoice in rows %}"
@@ -70,7 +68,7 @@ def measure(invoices: int, rounds: int) -> float:
         execute(_SEED, {"invoices": invoices})
         execute("ANALYZE")
         user = User.objects.get()
-        portal, plain = Client(SERVER_NAME=HOST), client_of_bare()
+        portal, plain = browser(), client_of_bare()
         for client in (portal, plain):
             sign_in(client, user)
         code, account = Invoice.objects.values_list("account__code", "account_id")[0]
@@ -108,7 +106,7 @@ def measure(invoices: int, rounds: int) -> float:
 def client_of_bare() -> Client:
     """A client whose handler loads the bare middleware, and keeps it."""
     with override_settings(MIDDLEWARE=BARE_MIDDLEWARE):
-        client = Client(SERVER_NAME=HOST)
+        client = browser()
         client.handler.load_middleware()
     return client
 
