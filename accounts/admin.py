@@ -17,7 +17,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -44,7 +44,7 @@ from accounts.services.passwords import vouch_for
 from accounts.services.sessions import remove_factors
 from accounts.states import NameChangeStatus
 from accounts.validators import registration_label
-from core.admin import ReadOnly, ReadOnlyInline
+from core.admin import ReadOnly, ReadOnlyInline, render_page
 from core.errors import Refused
 from core.forms import posted
 from core.history import acting
@@ -224,15 +224,15 @@ class BillingAccountAdmin(ReadOnly, admin.ModelAdmin):
                 said = _("%(account)s is there, and %(email)s is invited.")
                 messages.success(request, said % {"account": account, "email": form.cleaned_data["owner_email"]})
                 return redirect("admin:accounts_billingaccount_change", account.pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("New customer"),
-            "opts": self.opts,
-            "form": form,
-            "country_form": CountryForm(initial={"country": form.country}),
-            "has_view_permission": True,
-        }
-        return render(request, "accounts/admin/customer.html", context)
+        return render_page(
+            self,
+            request,
+            "accounts/admin/customer.html",
+            title=_("New customer"),
+            form=form,
+            country_form=CountryForm(initial={"country": form.country}),
+            has_view_permission=True,
+        )
 
 
 @admin.register(Invitation)
@@ -323,17 +323,17 @@ class NameChangeAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 messages.success(request, _("Decided. The owners get a mail."))
                 return redirect("admin:accounts_namechange_changelist")
-        context = {
-            **self.admin_site.each_context(request),
-            "title": str(change),
-            "opts": self.opts,
-            "change": change,
-            "form": form,
-            "may_decide": may_decide,
-            "registration_label": registration_label(change.account.country.code),
-            "has_view_permission": True,
-        }
-        return render(request, "accounts/admin/name_change.html", context)
+        return render_page(
+            self,
+            request,
+            "accounts/admin/name_change.html",
+            title=str(change),
+            change=change,
+            form=form,
+            may_decide=may_decide,
+            registration_label=registration_label(change.account.country.code),
+            has_view_permission=True,
+        )
 
 
 @admin.register(Seller)

@@ -6,13 +6,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
 from accounts.models import Audience, ServiceNotice, User
 from accounts.services.service_notices import may_send_notices, notice_people, send_notice, written_for
 from accounts.states import NoticeStatus
+from core.admin import render_page
 from core.errors import Refused
 from core.mail import write_mail
 from core.messages import MailClass
@@ -93,18 +94,18 @@ class ServiceNoticeAdmin(admin.ModelAdmin):
         if request.method == "POST":
             return recently_confirmed(self._release)(request, notice)
         people = notice_people(notice)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Preview"),
-            "opts": self.opts,
-            "original": notice,
-            "notice": notice,
-            "number": people.count(),
-            "some": people[:10],
-            "mails": [(language, _mail(notice, language)) for language in ("en", "nl")],
-            "is_draft": notice.status == NoticeStatus.DRAFT,
-        }
-        return render(request, "accounts/admin/notice_preview.html", context)
+        return render_page(
+            self,
+            request,
+            "accounts/admin/notice_preview.html",
+            title=_("Preview"),
+            original=notice,
+            notice=notice,
+            number=people.count(),
+            some=people[:10],
+            mails=[(language, _mail(notice, language)) for language in ("en", "nl")],
+            is_draft=notice.status == NoticeStatus.DRAFT,
+        )
 
     @staticmethod
     def page(request: HttpRequest, pk: int, language: str) -> HttpResponse:

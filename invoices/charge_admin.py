@@ -6,13 +6,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin import ReadOnly
+from core.admin import render_page
 from core.errors import Refused
 from core.forms import posted
 from invoices.models import ChargeUpload
@@ -78,17 +79,17 @@ class ChargeUploadAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 messages.success(request, _("The file is there. A worker imports it; this page shows how far it is."))
                 return redirect("admin:invoices_chargeupload_change", upload.pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Import charges"),
-            "opts": self.opts,
-            "form": form,
-            "intro": _(
+        return render_page(
+            self,
+            request,
+            "admin/upload.html",
+            title=_("Import charges"),
+            form=form,
+            intro=_(
                 "A file is imported whole or not at all. Rows that do not fit are refused one by one, and you get "
                 "them back as a file. What was imported before is known and not booked twice."
             ),
-        }
-        return render(request, "admin/upload.html", context)
+        )
 
     def download_refused(self, request: HttpRequest, pk: int) -> FileResponse:
         """Every refused row with its reason."""

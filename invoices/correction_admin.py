@@ -5,11 +5,11 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
 from django.utils.translation import gettext as _
 
-from core.admin import ReadOnly
+from core.admin import ReadOnly, render_page
 from core.errors import Refused
 from core.forms import posted
 from invoices.correction_forms import CreditLinesForm, DecideForm, VoidForm
@@ -56,23 +56,20 @@ class CorrectionRequestAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 self.message_user(request, _("Done, and the customer was told."), messages.SUCCESS)
                 return redirect("admin:invoices_correctionrequest_change", asked.pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Decide"),
-            "opts": self.opts,
-            "original": asked,
-            "asked": asked,
-            "changes": changes_of(asked) if not asked.line else {},
-            "form": form,
-        }
-        return render(request, "invoices/admin/correction_decision.html", context)
+        return render_page(
+            self,
+            request,
+            "invoices/admin/correction_decision.html",
+            title=_("Decide"),
+            original=asked,
+            asked=asked,
+            changes=changes_of(asked) if not asked.line else {},
+            form=form,
+        )
 
 
-class CreditsInvoices:
+class CreditsInvoices(admin.ModelAdmin):
     """Pages of the admin of invoices: crediting single lines, and voiding."""
-
-    admin_site: Any
-    opts: Any
 
     def get_urls(self) -> list[Any]:
         site = self.admin_site.admin_view
@@ -80,7 +77,7 @@ class CreditsInvoices:
             path("<int:pk>/voiding/", site(self.void), name="invoices_invoice_void"),
             path("<int:pk>/crediting/", site(self.credit), name="invoices_invoice_credit"),
         ]
-        return own + super().get_urls()  # type: ignore[misc,no-any-return]
+        return own + super().get_urls()
 
     def void(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A credit note for all that is left."""
@@ -117,13 +114,13 @@ class CreditsInvoices:
         return get_object_or_404(Invoice.objects.select_related("account").issued(), pk=pk)
 
     def _page(self, request: HttpRequest, invoice: Invoice, form: Any, title: str, verb: str) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title % {"number": invoice},
-            "opts": self.opts,
-            "original": invoice,
-            "invoice": invoice,
-            "form": form,
-            "verb": verb,
-        }
-        return render(request, "invoices/admin/invoice_crediting.html", context)
+        return render_page(
+            self,
+            request,
+            "invoices/admin/invoice_crediting.html",
+            title=title % {"number": invoice},
+            original=invoice,
+            invoice=invoice,
+            form=form,
+            verb=verb,
+        )

@@ -5,12 +5,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly, ReadOnlyInline
+from core.admin import ReadOnly, ReadOnlyInline, render_page
 from core.errors import Refused
 from core.forms import posted
 from core.templatetags.ui import money
@@ -63,8 +63,8 @@ class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
         words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
         found = BillingProfile.objects.shown().open().select_related("account").order_by("account__name", "name")
         rows = found.filter(account__name__istartswith=words) | found.filter(name__istartswith=words)
-        context = {"title": _("Give a credit: on which billing profile?"), "words": words, "rows": rows[:25]}
-        return self._page(request, "choose", context)
+        title, template = _("Give a credit: on which billing profile?"), "invoices/admin/credit_choose.html"
+        return render_page(self, request, template, title=title, words=words, rows=rows[:25])
 
     def give(self, request: HttpRequest, profile: int) -> HttpResponse:
         """The credit is entered, shown once more as the customer will get it, and given."""
@@ -85,8 +85,8 @@ class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
                     self.message_user(request, _("Given, and the customer was told."), messages.SUCCESS)
                     return redirect("admin:invoices_creditlot_change", lot.pk)
         title = _("Give this credit?") if is_looked_at else _("Give a credit")
-        context = {"title": title, "profile": on, "form": form, "is_looked_at": is_looked_at}
-        return self._page(request, "give", context)
+        template = "invoices/admin/credit_give.html"
+        return render_page(self, request, template, title=title, profile=on, form=form, is_looked_at=is_looked_at)
 
     def take_back(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What is left is taken back."""
@@ -101,7 +101,8 @@ class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 return self._done(request, lot, _("%(amount)s was taken back.") % {"amount": money(left)})
         title = _("Take back %(amount)s") % {"amount": money(lot.balance)}
-        return self._page(request, "reason", {"title": title, "lot": lot, "form": form, "verb": _("Take it back")})
+        template = "invoices/admin/credit_reason.html"
+        return render_page(self, request, template, title=title, lot=lot, form=form, verb=_("Take it back"))
 
     def move(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What is left goes to another billing profile of the account."""
@@ -115,7 +116,8 @@ class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 return self._done(request, lot, _("The credit is on “%(name)s” now.") % {"name": lot.profile})
         title = _("Move %(amount)s to another billing profile") % {"amount": money(lot.balance)}
-        return self._page(request, "reason", {"title": title, "lot": lot, "form": form, "verb": _("Move it")})
+        template = "invoices/admin/credit_reason.html"
+        return render_page(self, request, template, title=title, lot=lot, form=form, verb=_("Move it"))
 
     def _lot(self, request: HttpRequest, pk: int) -> CreditLot:
         self._demand(request)
@@ -124,10 +126,6 @@ class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
     def _demand(self, request: HttpRequest) -> None:
         if not self.has_give_permission(request):
             raise PermissionDenied
-
-    def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
-        shared = {**self.admin_site.each_context(request), "opts": self.opts}
-        return render(request, f"invoices/admin/credit_{name}.html", {**shared, **context})
 
     def _done(self, request: HttpRequest, lot: CreditLot, said: str) -> HttpResponseRedirect:
         self.message_user(request, said, messages.SUCCESS)

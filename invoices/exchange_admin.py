@@ -1,16 +1,15 @@
 """Staff bring in the rates of exchange: one by one, or the file of the European Central Bank."""
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from core.admin import render_page
 from core.errors import Refused
 from core.forms import posted
 from invoices.models import ExchangeRate
@@ -58,11 +57,11 @@ class ExchangeRateAdmin(admin.ModelAdmin):
                 said = ngettext("%(count)s rate was added.", "%(count)s rates were added.", report.added)
                 messages.success(request, said % {"count": report.added})
                 return redirect("admin:invoices_exchangerate_changelist")
-        context: dict[str, Any] = {
-            **self.admin_site.each_context(request),
-            "title": _("Import exchange rates"),
-            "opts": self.opts,
-            "form": form,
-            "intro": _("What is known already stays. A file that contradicts it, or has an error, is refused whole."),
-        }
-        return render(request, "admin/upload.html", context)
+        return render_page(
+            self,
+            request,
+            "admin/upload.html",
+            title=_("Import exchange rates"),
+            form=form,
+            intro=_("What is known already stays. A file that contradicts it, or has an error, is refused whole."),
+        )

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from core.admin import render_page
 from invoices.documents.render import RenderFailed
 from invoices.models import Invoice
 from invoices.previews import LANGUAGES, LOOKS, in_look, kinds_of_mail, shown_document, shown_mail
@@ -25,11 +26,8 @@ MAIL_POLICY = {
 }
 
 
-class PreviewsMails:
+class PreviewsMails(admin.ModelAdmin):
     """Pages of the admin of invoices."""
-
-    admin_site: Any
-    opts: Any
 
     def get_urls(self) -> list[Any]:
         site = self.admin_site.admin_view
@@ -46,7 +44,7 @@ class PreviewsMails:
                 name="invoices_invoice_preview_document",
             ),
         ]
-        return own + super().get_urls()  # type: ignore[misc,no-any-return]
+        return own + super().get_urls()
 
     def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Every mail and document by name, and the chosen mail in both languages."""
@@ -54,18 +52,18 @@ class PreviewsMails:
         kinds = list(kinds_of_mail(invoice))
         template = request.GET.get("mail", "invoice_issued")
         shown = [mail for language in LANGUAGES if (mail := shown_mail(invoice, template, language)) is not None]
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Preview with the data of %(invoice)s") % {"invoice": invoice},
-            "opts": self.opts,
-            "invoice": invoice,
-            "kinds": kinds,
-            "template": template,
-            "shown": shown,
-            "languages": LANGUAGES,
-            "looks": LOOKS,
-        }
-        return render(request, "invoices/admin/preview.html", context)
+        return render_page(
+            self,
+            request,
+            "invoices/admin/preview.html",
+            title=_("Preview with the data of %(invoice)s") % {"invoice": invoice},
+            invoice=invoice,
+            kinds=kinds,
+            template=template,
+            shown=shown,
+            languages=LANGUAGES,
+            looks=LOOKS,
+        )
 
     def mail(self, request: HttpRequest, pk: int, template: str, language: str, look: str) -> HttpResponse:
         """The mail as a mail program draws it."""

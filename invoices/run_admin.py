@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
-from core.admin import ReadOnly
+from core.admin import ReadOnly, render_page
 from core.errors import Refused
 from core.forms import posted
 from core.money import Money
@@ -100,7 +100,7 @@ class BillingHoldAdmin(ReadOnly, admin.ModelAdmin):
                     request, _("No run bills %(profile)s now.") % {"profile": hold.profile}, messages.SUCCESS
                 )
                 return redirect("admin:invoices_billinghold_change", hold.pk)
-        return self._page(request, "invoices/admin/hold_new.html", _("Hold a billing profile"), form=form)
+        return render_page(self, request, "invoices/admin/hold_new.html", title=_("Hold a billing profile"), form=form)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -123,17 +123,13 @@ class BillingHoldAdmin(ReadOnly, admin.ModelAdmin):
                 said = _("%(profile)s is released: the next run bills it, the months that it missed first.")
                 self.message_user(request, said % {"profile": hold.profile}, messages.SUCCESS)
                 return redirect("admin:invoices_billinghold_changelist")
-        return self._page(
+        return render_page(
+            self,
             request,
             "invoices/admin/hold.html",
-            str(hold.profile),
+            title=str(hold.profile),
             form=form if may_release and hold.released_at is None else None,
             hold=hold,
-        )
-
-    def _page(self, request: HttpRequest, template: str, title: str, **context: Any) -> HttpResponse:
-        return render(
-            request, template, {**self.admin_site.each_context(request), "title": title, "opts": self.opts, **context}
         )
 
 
@@ -192,16 +188,16 @@ class BillingRunAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 self.message_user(request, _("The run has begun. This page tells how far it is."), messages.SUCCESS)
                 return redirect("admin:invoices_billingrun_change", run.pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Begin a billing run"),
-            "opts": self.opts,
-            "form": form,
-            "refusals": refusals_now(Month.of(seller_today()).previous),
-            "held": BillingHold.objects.unreleased().count(),
-            "parked": ParkedProfile.objects.unreleased().count(),
-        }
-        return render(request, "invoices/admin/run_new.html", context)
+        return render_page(
+            self,
+            request,
+            "invoices/admin/run_new.html",
+            title=_("Begin a billing run"),
+            form=form,
+            refusals=refusals_now(Month.of(seller_today()).previous),
+            held=BillingHold.objects.unreleased().count(),
+            parked=ParkedProfile.objects.unreleased().count(),
+        )
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -217,19 +213,19 @@ class BillingRunAdmin(ReadOnly, admin.ModelAdmin):
             return self._steer(request, run)
         ranges = RunRange.objects.filter(run=run)
         waiting = ranges.filter(status=RangeStatus.WAITING).count()
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Billing run of %(month)s") % {"month": run},
-            "opts": self.opts,
-            "run": run,
-            "totals": [_shown(total) for total in ranges.control_totals()],
-            "parts": ranges.count(),
-            "parts_waiting": waiting,
-            "can_stop": may_change and run.is_in_background and run.status == RunStatus.RUNNING,
-            "can_resume": may_change and run.is_in_background and run.status == RunStatus.STOPPED and waiting,
-            "now": timezone.now(),
-        }
-        return render(request, "invoices/admin/run.html", context)
+        return render_page(
+            self,
+            request,
+            "invoices/admin/run.html",
+            title=_("Billing run of %(month)s") % {"month": run},
+            run=run,
+            totals=[_shown(total) for total in ranges.control_totals()],
+            parts=ranges.count(),
+            parts_waiting=waiting,
+            can_stop=may_change and run.is_in_background and run.status == RunStatus.RUNNING,
+            can_resume=may_change and run.is_in_background and run.status == RunStatus.STOPPED and waiting,
+            now=timezone.now(),
+        )
 
     def _steer(self, request: HttpRequest, run: BillingRun) -> HttpResponse:
         try:
@@ -272,13 +268,13 @@ class PreflightAdmin(ReadOnly, admin.ModelAdmin):
                 form.add_error(None, refusal)
             else:
                 return redirect("admin:invoices_preflight_change", preflight.pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Look before a billing run"),
-            "opts": self.opts,
-            "form": form,
-        }
-        return render(request, "invoices/admin/preflight_new.html", context)
+        return render_page(
+            self,
+            request,
+            "invoices/admin/preflight_new.html",
+            title=_("Look before a billing run"),
+            form=form,
+        )
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -288,16 +284,16 @@ class PreflightAdmin(ReadOnly, admin.ModelAdmin):
         if request.method == "POST":
             return self._stop(request, preflight)
         rows = PreflightRows(preflight, request.GET)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Look before the run of %(month)s") % {"month": preflight},
-            "opts": self.opts,
-            "preflight": preflight,
-            "totals": [_foreseen(currency, total) for currency, total in preflight.totals.items()],
-            "rows": rows,
-            "page": rows.page(),
-        }
-        return render(request, "invoices/admin/preflight.html", context)
+        return render_page(
+            self,
+            request,
+            "invoices/admin/preflight.html",
+            title=_("Look before the run of %(month)s") % {"month": preflight},
+            preflight=preflight,
+            totals=[_foreseen(currency, total) for currency, total in preflight.totals.items()],
+            rows=rows,
+            page=rows.page(),
+        )
 
     def csv(self, request: HttpRequest, pk: int) -> StreamingHttpResponse:
         """The rows that the page's filters leave, as a file."""

@@ -9,14 +9,14 @@ from django.core.exceptions import PermissionDenied
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.admin import ReadOnly, ReadOnlyInline
+from core.admin import ReadOnly, ReadOnlyInline, render_page
 from core.errors import Refused
 from core.forms import posted
 from payments.bank_admin import BankEntryAdmin, BankFileAdmin  # noqa: F401 pages of their own
@@ -124,18 +124,18 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin):
                 said = _("Decided and recorded. The payment is now: %(status)s.")
                 messages.success(request, said % {"status": payment.get_status_display()})
                 return redirect("admin:payments_payment_change", payment.pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Decide about a payment"),
-            "opts": self.opts,
-            "original": payment,
-            "payment": payment,
-            "form": form,
-            "allocations": payment.allocations.select_related("invoice", "payment").order_by("pk"),
-            "events": GatewayEvent.objects.about(payment).order_by("-pk")[:20],
-            "decisions": payment.decisions.select_related("decided_by").order_by("-pk"),
-        }
-        return render(request, "payments/admin/decision.html", context)
+        return render_page(
+            self,
+            request,
+            "payments/admin/decision.html",
+            title=_("Decide about a payment"),
+            original=payment,
+            payment=payment,
+            form=form,
+            allocations=payment.allocations.select_related("invoice", "payment").order_by("pk"),
+            events=GatewayEvent.objects.about(payment).order_by("-pk")[:20],
+            decisions=payment.decisions.select_related("decided_by").order_by("-pk"),
+        )
 
     def has_ask_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.change_payment")
@@ -263,16 +263,16 @@ class TransferRequestAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 self.message_user(request, _("Done, and the customer was told."), messages.SUCCESS)
                 return redirect("admin:payments_transferrequest_change", transfer.pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Decide about %(request)s") % {"request": transfer},
-            "opts": self.opts,
-            "form": form,
-            "original": transfer,
-            "transfer": transfer,
-            "has_view_permission": True,
-        }
-        return render(request, "payments/admin/transfer_decision.html", context)
+        return render_page(
+            self,
+            request,
+            "payments/admin/transfer_decision.html",
+            title=_("Decide about %(request)s") % {"request": transfer},
+            form=form,
+            original=transfer,
+            transfer=transfer,
+            has_view_permission=True,
+        )
 
     def document(self, request: HttpRequest, pk: int, document: int) -> FileResponse:
         """A document that was handed in, always as a download: what people hand in is not opened on our address."""

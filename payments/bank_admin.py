@@ -6,13 +6,13 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly
+from core.admin import ReadOnly, render_page
 from core.errors import Refused
 from core.forms import posted
 from payments.bank.entries import FileRefused
@@ -52,8 +52,8 @@ class BankFileAdmin(ReadOnly, admin.ModelAdmin):
                 else:
                     messages.info(request, _("This file was taken in before. Nothing changed."))
                 return redirect("admin:payments_bankentry_changelist")
-        context = {**self.admin_site.each_context(request), "title": _("Take in a statement"), "opts": self.opts}
-        return render(request, "payments/admin/bank_file_new.html", {**context, "form": form})
+        title = _("Take in a statement")
+        return render_page(self, request, "payments/admin/bank_file_new.html", title=title, form=form)
 
 
 class ForAPerson(admin.SimpleListFilter):
@@ -112,16 +112,18 @@ class BankEntryAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 messages.success(request, _("Booked. The receipt goes to those who get the invoices."))
                 return redirect("admin:bank_entry_booking", pk)
-        context = {
-            **self._context(request, entry),
-            "title": _("A movement at the bank"),
-            "form": form,
-            "is_open": is_open,
-            "bookings": entry.bookings.select_related("payment__account", "booked_by", "undone_by").order_by("pk"),
-            "returned": returned_of(entry),
-            "aside": ReasonForm(),
-        }
-        return render(request, "payments/admin/bank_entry.html", context)
+        return render_page(
+            self,
+            request,
+            "payments/admin/bank_entry.html",
+            title=_("A movement at the bank"),
+            entry=entry,
+            form=form,
+            is_open=is_open,
+            bookings=entry.bookings.select_related("payment__account", "booked_by", "undone_by").order_by("pk"),
+            returned=returned_of(entry),
+            aside=ReasonForm(),
+        )
 
     def aside(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Nothing of it is ours to book, with the reason."""
@@ -136,8 +138,8 @@ class BankEntryAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 messages.success(request, _("Set aside."))
                 return redirect("admin:payments_bankentry_changelist")
-        context = {**self._context(request, entry), "title": _("Set a movement aside"), "form": form}
-        return render(request, "payments/admin/bank_reason.html", {**context, "verb": _("Set aside")})
+        title, template = _("Set a movement aside"), "payments/admin/bank_reason.html"
+        return render_page(self, request, template, title=title, entry=entry, form=form, verb=_("Set aside"))
 
     def undoing(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Take a booking back, with the reason; the invoice is owed again."""
@@ -152,12 +154,17 @@ class BankEntryAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 messages.success(request, _("Undone. What it paid is owed again."))
                 return redirect("admin:bank_entry_booking", booking.entry_id)
-        context = {**self._context(request, booking.entry), "title": _("Undo a booking"), "form": form}
-        return render(request, "payments/admin/bank_reason.html", {**context, "verb": _("Undo"), "booking": booking})
+        return render_page(
+            self,
+            request,
+            "payments/admin/bank_reason.html",
+            title=_("Undo a booking"),
+            entry=booking.entry,
+            booking=booking,
+            form=form,
+            verb=_("Undo"),
+        )
 
     def _demand(self, request: HttpRequest) -> None:
         if not request.user.has_perm("payments.change_bankentry"):  # type: ignore[union-attr]
             raise PermissionDenied
-
-    def _context(self, request: HttpRequest, entry: BankEntry) -> dict[str, Any]:
-        return {**self.admin_site.each_context(request), "opts": self.opts, "entry": entry}

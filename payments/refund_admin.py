@@ -7,12 +7,12 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly
+from core.admin import ReadOnly, render_page
 from core.errors import Refused
 from core.forms import posted
 from invoices.models import Invoice
@@ -90,16 +90,16 @@ class RefundAdmin(ReadOnly, admin.ModelAdmin):
                 second = _("It waits for a second person.") if refund.needs_second else _("It is on its way.")
                 messages.success(request, second)
                 return redirect("admin:payments_refund_changelist")
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Give money back"),
-            "opts": self.opts,
-            "about": f"{payment.account} · {payment.method_text} · {payment.receipt_number or payment.code}",
-            "most": refundable(payment),
-            "note": _("The invoices it had paid are owed again, the latest first; credit what is not to be owed."),
-            "form": form,
-        }
-        return render(request, "payments/admin/amount.html", context)
+        return render_page(
+            self,
+            request,
+            "payments/admin/amount.html",
+            title=_("Give money back"),
+            about=f"{payment.account} · {payment.method_text} · {payment.receipt_number or payment.code}",
+            most=refundable(payment),
+            note=_("The invoices it had paid are owed again, the latest first; credit what is not to be owed."),
+            form=form,
+        )
 
 
 @admin.register(WriteOff)
@@ -140,8 +140,8 @@ class WriteOffAdmin(ReadOnly, admin.ModelAdmin):
         form = InvoiceNumberForm(posted(request))
         if form.is_valid():
             return redirect("admin:write_off_new", Invoice.objects.get(number=form.cleaned_data["number"]).pk)
-        context = {**self.admin_site.each_context(request), "title": _("Write an invoice off"), "opts": self.opts}
-        return render(request, "payments/admin/amount.html", {**context, "form": form})
+        title = _("Write an invoice off")
+        return render_page(self, request, "payments/admin/amount.html", title=title, form=form)
 
     def ask(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How much of an invoice is written off, and why."""
@@ -156,16 +156,16 @@ class WriteOffAdmin(ReadOnly, admin.ModelAdmin):
             else:
                 messages.success(request, _("It waits for a second person.") if row.needs_second else _("Written off."))
                 return redirect("admin:payments_writeoff_changelist")
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Write an invoice off"),
-            "opts": self.opts,
-            "about": f"{invoice.number} · {invoice.account_name}",
-            "most": invoice.amount_due,
-            "note": _("Nothing is asked for any more. VAT is not given back by this: that takes a credit note."),
-            "form": form,
-        }
-        return render(request, "payments/admin/amount.html", context)
+        return render_page(
+            self,
+            request,
+            "payments/admin/amount.html",
+            title=_("Write an invoice off"),
+            about=f"{invoice.number} · {invoice.account_name}",
+            most=invoice.amount_due,
+            note=_("Nothing is asked for any more. VAT is not given back by this: that takes a credit note."),
+            form=form,
+        )
 
     def _demand(self, request: HttpRequest) -> None:
         if not request.user.has_perm("payments.add_writeoff"):  # type: ignore[union-attr]

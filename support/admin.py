@@ -6,11 +6,12 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
+from core.admin import render_page
 from core.errors import Refused
 from core.forms import posted
 from core.templatetags.ui import moment
@@ -140,12 +141,12 @@ class SupportRequestAdmin(admin.ModelAdmin):
             else:
                 self.message_user(request, _("Done, and the customer was told."), messages.SUCCESS)
                 return redirect("admin:support_supportrequest_change", asked.pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Decide about the dispute"),
-            "opts": self.opts,
-            "original": asked,
-            "asked": asked,
-            "form": form,
-        }
-        return render(request, "support/admin/dispute.html", context)
+        return render_page(
+            self,
+            request,
+            "support/admin/dispute.html",
+            title=_("Decide about the dispute"),
+            original=asked,
+            asked=asked,
+            form=form,
+        )
