@@ -14,7 +14,7 @@ from core.errors import Refused
 from core.forms import posted
 from core.lists import read_page, sorting
 from core.money import Money
-from core.policy import Action, may, requires
+from core.policy import Action, requires
 from invoices.models import Invoice, PurchaseOrder
 from invoices.order_forms import PurchaseOrderForm
 from invoices.order_querysets import PurchaseOrderQuerySet
@@ -60,7 +60,6 @@ def profile_purchase_orders(request: HttpRequest, profile: BillingProfile) -> Ht
         "profile": profile,
         "in_force": order_in_force(profile, on=profile.next_billing_date(today)),
         "next_on": profile.next_billing_date(today),
-        "may_add": may(request.user, Action.PROFILE_MANAGE_PURCHASE_ORDERS, profile) and profile.status != "closed",
         **_list(request, PurchaseOrder.objects.filter(profile=profile)),
     }
     return render(request, "invoices/profile_purchase_orders.html", context)
@@ -101,7 +100,6 @@ def purchase_order_detail(request: HttpRequest, order: PurchaseOrder) -> HttpRes
         "order": order,
         "invoices": carrying[:INVOICES_SHOWN],
         "today": today,
-        "may_edit": may(request.user, Action.PROFILE_MANAGE_PURCHASE_ORDERS, order.profile) and not order.closed_on,
     }
     return render(request, "invoices/purchase_order_detail.html", context)
 

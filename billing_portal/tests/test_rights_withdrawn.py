@@ -12,9 +12,11 @@ from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, 
 from billing_portal.models import TakeOut
 from billing_portal.take_outs import ask_for_take_out
 from core.jobs import run_due
+from core.models import Message
 from core.policy import Action, Role, while_allowed
 from invoices.models import Delivery
 from invoices.tests.factories import InvoiceFactory
+from payments.tests.factories import PaymentFactory
 from profiles.models import ProfileRole
 from profiles.services.profiles import set_email_preference
 from profiles.services.roles import remove_profile_role
@@ -91,6 +93,18 @@ def test_I23_a_mail_that_waits_does_not_go(profile, tom, owner):
 
     after = [delivery.message.status for delivery in waiting.select_related("message")]
     assert (before, after) == (["queued"], ["withdrawn"])
+
+
+def test_I23_a_receipt_that_waits_does_not_go(profile, tom, owner):
+    PaymentFactory(invoices=invoices(profile, 1), user=tom.user)
+    run_due(only=["payments.make_papers"])
+    waiting = Message.objects.get(template="payment_receipt", recipient=tom.user.email)
+
+    remove_profile_role(tom, by=owner)
+    run_due(only=["core.send_messages"])
+
+    waiting.refresh_from_db()
+    assert waiting.status == "withdrawn"
 
 
 def test_I23_a_zip_under_way_gives_out_nothing_more(profile, tom, owner):
