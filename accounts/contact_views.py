@@ -10,10 +10,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.coming_in import take_link
 from accounts.contact_forms import CodeForm, EmailForm, TopicsForm
 from accounts.models import LinkKind, ProofKind, User
 from accounts.services import contact, limits, links, topics
-from accounts.services.invitations import digest
+from accounts.services.offers import digest
 from accounts.sign_in import network_of
 from core.errors import Refused
 from core.forms import posted
@@ -96,10 +97,7 @@ def contact_later(request: HttpRequest) -> HttpResponse:
 @login_not_required
 def contact_link(request: HttpRequest, token: str) -> HttpResponse:
     """The link of the mail: its token goes from the address into the session, and nothing is used up (T17)."""
-    request.session[LINK_KEY] = digest(token)
-    response = redirect("contact_link_answer")
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return take_link(request, LINK_KEY, digest(token), "contact_link_answer")
 
 
 @never_cache
@@ -140,10 +138,7 @@ def communication_preferences(request: HttpRequest) -> HttpResponse:
 @login_not_required
 def topics_link(request: HttpRequest, token: str) -> HttpResponse:
     """The link of a mail: its token goes from the address into the session (T17)."""
-    request.session[TOPICS_KEY] = token
-    response = redirect("topics_by_link")
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return take_link(request, TOPICS_KEY, token, "topics_by_link")
 
 
 @never_cache

@@ -9,9 +9,10 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
+from accounts.coming_in import take_link
 from accounts.contact_forms import CodeForm
 from accounts.services import limits, passwords
-from accounts.services.invitations import digest
+from accounts.services.offers import digest
 from accounts.sign_in import network_of
 from core.errors import Refused
 from core.forms import PortalFormHelper, posted
@@ -52,10 +53,7 @@ def password_codes(request: HttpRequest, code: str) -> HttpResponse:
 @login_not_required
 def password_factor_link(request: HttpRequest, token: str) -> HttpResponse:
     """The link of the mail: its token goes from the address into the session (T17)."""
-    request.session[FACTOR_KEY] = digest(token)
-    response = redirect("password_factor")
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return take_link(request, FACTOR_KEY, digest(token), "password_factor")
 
 
 @never_cache

@@ -1,11 +1,9 @@
 """The people of an organisation: its list, each person, coming and going; and one's own profile (S0-12 to S0-17)."""
 
-from typing import Any
+from functools import partial
 
 from django.contrib import messages
-from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from accounts.forms import NewPersonForm
+from accounts.coming_in import answer_as_new_person, answer_signed_in, is_somebody_else, take_link
 from accounts.models import (
     AccountRole,
     MemberInvitation,
@@ -26,8 +24,7 @@ from accounts.models import (
 )
 from accounts.people_forms import MemberForm, PersonForm, PictureForm
 from accounts.services import passwords, people
-from accounts.services.invitations import digest, person_with
-from accounts.services.sessions import remember_browser
+from accounts.services.offers import digest, person_with
 from accounts.states import InvitationStatus
 from core.errors import Refused
 from core.forms import posted
@@ -328,10 +325,7 @@ def _conflict(
 @login_not_required
 def joining(request: HttpRequest, token: str) -> HttpResponse:
     """The link of the mail: the token goes from the address into the session, and nothing is used up (T17, T22)."""
-    request.session[JOINING_KEY] = digest(token)
-    response = redirect("joining_answer")
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return take_link(request, JOINING_KEY, digest(token), "joining_answer")
 
 
 @never_cache
@@ -345,32 +339,17 @@ def joining_answer(request: HttpRequest) -> HttpResponse:
         return _join_signed_in(request, offer)
     if person_with(offer.email) is not None:
         return render(request, "accounts/joining_sign_in.html", {"invitation": offer})
-    form = NewPersonForm(posted(request), initial={"name": offer.name})
-    if form.is_valid():
-        try:
-            person = people.join_as_new_person(offer, **form.cleaned_data)
-        except Refused as refusal:
-            form.add_error(None, refusal)
-        except ValidationError as error:
-            form.add_error("password", error)
-        else:
-            login(request, person)
-            remember_browser(request)
-            return _welcome(request, offer)
+    is_in, form = answer_as_new_person(request, partial(people.join_as_new_person, offer), name=offer.name)
+    if is_in:
+        return _welcome(request, offer)
     return render(request, "accounts/joining.html", {"invitation": offer, "form": form})
 
 
 def _join_signed_in(request: HttpRequest, offer: MemberInvitation) -> HttpResponse:
-    refusal: Any = None
-    if request.method == "POST":
-        try:
-            people.join(offer, by=request.user)  # type: ignore[arg-type]
-        except Refused as error:
-            refusal = error
-        else:
-            return _welcome(request, offer)
-    is_other = request.user.email.lower() != offer.email.lower()  # type: ignore[union-attr]
-    context = {"invitation": offer, "is_other": is_other, "refusal": refusal}
+    is_in, refusal = answer_signed_in(request, partial(people.join, offer, by=request.user))  # type: ignore[arg-type]
+    if is_in:
+        return _welcome(request, offer)
+    context = {"invitation": offer, "is_other": is_somebody_else(request, offer.email), "refusal": refusal}
     return render(request, "accounts/joining_accept.html", context)
 
 

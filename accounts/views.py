@@ -1,11 +1,10 @@
 """Pages of billing accounts: the list of scopes, properties, addresses, access control; coming in by invitation."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,7 +15,8 @@ from django.views.decorators.cache import never_cache
 from accounts import services
 from accounts.address_rules import printed_lines
 from accounts.addressing import kept_fields, review_page, said_of_addresses
-from accounts.forms import AccountAddressesForm, AccountRoleForm, NewPersonForm
+from accounts.coming_in import answer_as_new_person, answer_signed_in, is_somebody_else, take_link
+from accounts.forms import AccountAddressesForm, AccountRoleForm
 from accounts.held_roles import held_rows
 from accounts.models import (
     AccountRole,
@@ -29,7 +29,6 @@ from accounts.models import (
     User,
     VatCheck,
 )
-from accounts.services.sessions import remember_browser
 from accounts.states import NameChangeStatus, VatStatus
 from accounts.validators import registration_label
 from core.errors import Refused
@@ -314,10 +313,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 
     What is kept is the digest, so that the session store opens no door either.
     """
-    request.session[INVITATION_KEY] = services.digest(token)
-    response = redirect("invitation_answer")
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return take_link(request, INVITATION_KEY, services.digest(token), "invitation_answer")
 
 
 @never_cache
@@ -333,37 +329,18 @@ def invitation_answer(request: HttpRequest) -> HttpResponse:
         return _answer_signed_in(request, offer)
     if services.person_with(offer.email) is not None:
         return render(request, "accounts/invitation_sign_in.html", _offer(offer))
-    return _answer_new(request, offer)
+    is_in, form = answer_as_new_person(request, partial(services.accept_as_new_person, offer))
+    if is_in:
+        return _come_in(request, offer)
+    return render(request, "accounts/invitation.html", {**_offer(offer), "form": form})
 
 
 def _answer_signed_in(request: HttpRequest, offer: Invitation) -> HttpResponse:
-    is_other = request.user.email.lower() != offer.email.lower()  # type: ignore[union-attr]
-    refusal = None
-    if request.method == "POST":
-        try:
-            services.accept_invitation(offer, by=request.user)  # type: ignore[arg-type]
-        except Refused as error:
-            refusal = error
-        else:
-            return _come_in(request, offer)
-    context = {**_offer(offer), "is_other": is_other, "refusal": refusal}
+    is_in, refusal = answer_signed_in(request, partial(services.accept_invitation, offer, by=request.user))
+    if is_in:
+        return _come_in(request, offer)
+    context = {**_offer(offer), "is_other": is_somebody_else(request, offer.email), "refusal": refusal}
     return render(request, "accounts/invitation_accept.html", context)
-
-
-def _answer_new(request: HttpRequest, offer: Invitation) -> HttpResponse:
-    form = NewPersonForm(posted(request))
-    if form.is_valid():
-        try:
-            person = services.accept_as_new_person(offer, **form.cleaned_data)
-        except Refused as refusal:
-            form.add_error(None, refusal)
-        except ValidationError as error:
-            form.add_error("password", error)
-        else:
-            login(request, person)
-            remember_browser(request)
-            return _come_in(request, offer)
-    return render(request, "accounts/invitation.html", {**_offer(offer), "form": form})
 
 
 def _offer(offer: Invitation) -> dict[str, Any]:

@@ -5,13 +5,11 @@ from accounts.services.customers import create_customer, create_customer_once, c
 from accounts.services.invitations import (
     accept_as_new_person,
     accept_invitation,
-    digest,
     find_invitation,
     invite,
     invite_to_account,
     is_handover,
     person_in_organisation,
-    person_with,
     renew_invitation,
     revoke_invitation,
     target_of,
@@ -26,6 +24,7 @@ from accounts.services.name_changes import (
     withdraw_name_change,
 )
 from accounts.services.notices import OWNER_ROLES, mail_people, mail_person, owners_of
+from accounts.services.offers import digest, person_with
 from accounts.services.organisations import update_organisation
 from accounts.services.planned import (
     apply_planned_change,

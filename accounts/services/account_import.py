@@ -35,7 +35,8 @@ from accounts.models import (
 )
 from accounts.services.addresses import WRITABLE
 from accounts.services.customers import open_account, owner_role
-from accounts.services.invitations import person_with, write_invitation
+from accounts.services.invitations import write_invitation
+from accounts.services.offers import person_with
 from accounts.validators import clean_registration_number, clean_vat_id
 from core.errors import Refused
 from core.history import acting

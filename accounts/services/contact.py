@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Proof, ProofKind, User
 from accounts.services import limits
-from accounts.services.invitations import digest, new_token
 from accounts.services.notices import mail_person
+from accounts.services.offers import digest, new_token
 from core.errors import Refused
 from core.history import acting
 from core.messages import MailClass, queue_message, queue_text_message

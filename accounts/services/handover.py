@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 
 from accounts.models import BillingAccount, Invitation
 from accounts.querysets import InvitationQuerySet
-from accounts.services.invitations import person_with, write_invitation
+from accounts.services.invitations import write_invitation
 from accounts.services.limits import INVITATIONS_PER_ACCOUNT, count
 from accounts.services.notices import mail_people
+from accounts.services.offers import person_with
 from accounts.services.roles import lock_account
 from accounts.states import InvitationStatus
 from core.errors import Refused

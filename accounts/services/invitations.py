@@ -5,13 +5,10 @@ it is accepted, and the inviter is asked for the right again. Looking at the pag
 On which scope the role lies, the row says by name; the scope itself knows what may be given there.
 """
 
-import hashlib
-import secrets
 from datetime import date, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -22,6 +19,16 @@ from django.utils.translation import gettext as _
 from accounts.models import AccountRole, BillingAccount, Invitation, OrganisationMember, User
 from accounts.services.limits import INVITATIONS_PER_ACCOUNT, count
 from accounts.services.notices import mail_people
+from accounts.services.offers import (
+    INVITATION_DAYS,
+    demand_addressee,
+    digest,
+    new_person,
+    new_token,
+    person_with,
+    renew,
+    still_pending,
+)
 from accounts.services.roles import ON_ACCOUNT, RoleScope, check_agreement, check_end, give, lock_account, scope_named
 from accounts.states import InvitationStatus
 from core.errors import Refused
@@ -29,8 +36,6 @@ from core.history import acting
 from core.messages import MailClass, queue_message
 from core.policy import Action, Role, demand, may, read_roles
 from core.states import move
-
-INVITATION_DAYS = settings.INVITATION_DAYS
 
 
 def invite_to_account(
@@ -150,12 +155,7 @@ def renew_invitation(invitation: Invitation, *, by: Any) -> None:
         _demand_to_invite(by, invitation)
         count(INVITATIONS_PER_ACCOUNT, invitation.account_id)
         invitation.refresh_from_db()
-        _still_pending(invitation)
-        token, now = new_token(), timezone.now()
-        invitation.token_digest, invitation.invited_by, invitation.invited_at = digest(token), by, now
-        invitation.expires_at = now + timedelta(days=INVITATION_DAYS)
-        invitation.save(update_fields=["token_digest", "invited_by", "invited_at", "expires_at"])
-        _mail(invitation, token)
+        _mail(invitation, renew(invitation, by))
 
 
 def revoke_invitation(invitation: Invitation, *, by: Any) -> None:
@@ -164,7 +164,7 @@ def revoke_invitation(invitation: Invitation, *, by: Any) -> None:
         lock_account(invitation.account)
         _demand_to_invite(by, invitation)
         invitation.refresh_from_db()
-        _still_pending(invitation)
+        still_pending(invitation)
         move(invitation, InvitationStatus.REVOKED)
 
 
@@ -210,12 +210,7 @@ def accept_invitation(invitation: Invitation, *, by: User) -> Any:
 
     Refuses `used`, `revoked`, `expired`, `gone`, `inviter_lost_right`, `other_person`, `has_administrator`.
     """
-    if by.email.lower() != invitation.email.lower():
-        raise Refused(
-            _("This invitation was sent to %(email)s, and you are signed in as %(other)s. Sign out first.")
-            % {"email": invitation.email, "other": by.email},
-            code="other_person",
-        )
+    demand_addressee(invitation, by)
     with transaction.atomic():
         _lock_and_check(invitation)
         return _join(invitation, by)
@@ -227,41 +222,17 @@ def accept_as_new_person(invitation: Invitation, *, name: str, password: str) ->
     Refuses what `accept_invitation` refuses, `person_exists` where somebody with that address can sign
     in already, and a password that the validators do not take.
     """
-    language = get_language() or settings.LANGUAGE_CODE
-    person = User(email=invitation.email.lower(), name=name, language=language)
-    validate_password(password, person)
     with transaction.atomic():
         _lock_and_check(invitation)
-        if person_with(invitation.email) is not None:
-            raise Refused(
-                _("Somebody with this e-mail address can sign in already. Sign in to accept the invitation."),
-                code="person_exists",
-            )
-        person.set_password(password)
-        with acting(None, "person.joined"):
-            person.save()
+        person = new_person(invitation, name=name, password=password)
         _join(invitation, person)
     return person
-
-
-def person_with(email: str) -> User | None:
-    """The person who signs in with that address, deactivated ones included."""
-    return User.objects.filter(email__iexact=email.strip()).first()
 
 
 def person_in_organisation(account: BillingAccount, email: str) -> User | None:
     """The person with that address, if it is one of the account's organisation."""
     people = User.objects.filter(memberships__organisation=account.organisation_id)
     return people.filter(email__iexact=email.strip()).first()
-
-
-def new_token() -> str:
-    """256 bits from the system's generator (ASVS 11.5.1)."""
-    return secrets.token_urlsafe(32)
-
-
-def digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _lock_and_check(invitation: Invitation) -> None:
@@ -338,15 +309,6 @@ def _is_at_least(scope: RoleScope, held: Any, role: Role) -> bool:
         return False
     strongest_first = [Role.ACCOUNT_ADMINISTRATOR, *scope.roles]
     return strongest_first.index(Role(held.role)) <= strongest_first.index(role)
-
-
-def _still_pending(invitation: Invitation) -> None:
-    if invitation.status != InvitationStatus.PENDING:
-        raise Refused(
-            _("This invitation is %(status)s; it cannot be changed any more.")
-            % {"status": invitation.get_status_display().lower()},
-            code="no_such_edge",
-        )
 
 
 def _demand_to_invite(by: Any, invitation: Invitation) -> None:

@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from accounts.models import LinkKind, LinkRequest, OrganisationRole, PasswordReset, ResetWay, User
 from accounts.services import limits
 from accounts.services.contact import new_code, tell_security_changed, text_counters
-from accounts.services.invitations import digest, new_token
+from accounts.services.offers import digest, new_token
 from core.errors import Refused
 from core.messages import MailClass, queue_message, queue_text_message
 from core.policy import Role, is_privileged

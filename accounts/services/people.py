@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import IO, Any
 
-from django.contrib.auth.password_validation import validate_password
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from accounts.models import (
@@ -27,9 +25,18 @@ from accounts.models import (
     UserProfile,
 )
 from accounts.services.contact import tell_security_changed
-from accounts.services.invitations import INVITATION_DAYS, digest, new_token, person_with
 from accounts.services.limits import MEMBERS_PER_ORGANISATION, count
 from accounts.services.notices import OWNER_ROLES
+from accounts.services.offers import (
+    INVITATION_DAYS,
+    demand_addressee,
+    digest,
+    new_person,
+    new_token,
+    person_with,
+    renew,
+    still_pending,
+)
 from accounts.services.pictures import small_picture
 from accounts.services.roles import has_lasting_owner, lock_account
 from accounts.services.sessions import end_sessions
@@ -231,12 +238,7 @@ def renew_member_invitation(offer: MemberInvitation, *, by: User) -> None:
         stored = (
             MemberInvitation.objects.select_for_update(of=("self",)).select_related("organisation").get(pk=offer.pk)
         )
-        _still_waits(stored)
-        token, now = new_token(), timezone.now()
-        stored.token_digest, stored.invited_by, stored.invited_at = digest(token), by, now
-        stored.expires_at = now + timedelta(days=INVITATION_DAYS)
-        stored.save(update_fields=["token_digest", "invited_by", "invited_at", "expires_at"])
-        _mail_invitation(stored, token)
+        _mail_invitation(stored, renew(stored, by))
 
 
 def revoke_member_invitation(offer: MemberInvitation, *, by: User) -> None:
@@ -244,7 +246,7 @@ def revoke_member_invitation(offer: MemberInvitation, *, by: User) -> None:
     demand(by, Action.USER_CREATE, offer.organisation)
     with transaction.atomic():
         stored = MemberInvitation.objects.select_for_update().get(pk=offer.pk)
-        _still_waits(stored)
+        still_pending(stored)
         move(stored, InvitationStatus.REVOKED)
 
 
@@ -262,29 +264,16 @@ def find_member_invitation(token_digest: str) -> MemberInvitation | None:
 
 def join(offer: MemberInvitation, *, by: User) -> None:
     """Take it, signed in as the person it was sent to. Refuses `other_person`, `no_such_edge`."""
-    if by.email.lower() != offer.email.lower():
-        raise Refused(
-            _("This invitation was sent to %(email)s, and you are signed in as %(other)s. Sign out first.")
-            % {"email": offer.email, "other": by.email},
-            code="other_person",
-        )
+    demand_addressee(offer, by)
     with transaction.atomic():
         _take(offer, by)
 
 
 def join_as_new_person(offer: MemberInvitation, *, name: str, password: str) -> User:
     """Become a person of the portal with the invited address. Refuses `person_exists`, and weak passwords."""
-    person = User(email=offer.email.lower(), name=name, language=get_language() or offer.language)
-    validate_password(password, person)
     with transaction.atomic():
-        if person_with(offer.email) is not None:
-            raise Refused(
-                _("Somebody with this e-mail address can sign in already. Sign in to accept the invitation."),
-                code="person_exists",
-            )
-        person.set_password(password)
+        person = new_person(offer, name=name, password=password)
         with acting(None, "person.joined"):
-            person.save()
             UserProfile.objects.create(user=person, job_title=offer.job_title, department=offer.department)
         _take(offer, person)
     return person
@@ -292,19 +281,10 @@ def join_as_new_person(offer: MemberInvitation, *, name: str, password: str) -> 
 
 def _take(offer: MemberInvitation, person: User) -> None:
     stored = MemberInvitation.objects.select_for_update().get(pk=offer.pk)
-    _still_waits(stored)
+    still_pending(stored)
     with acting(person, "organisation.joined"):
         move(stored, InvitationStatus.ACCEPTED, accepted_by=person)
         OrganisationMember.objects.get_or_create(organisation_id=stored.organisation_id, user=person)
-
-
-def _still_waits(offer: MemberInvitation) -> None:
-    if offer.status != InvitationStatus.PENDING:
-        raise Refused(
-            _("This invitation is %(status)s; it cannot be changed any more.")
-            % {"status": offer.get_status_display().lower()},
-            code="no_such_edge",
-        )
 
 
 def _mail_invitation(offer: MemberInvitation, token: str) -> None:

@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from accounts import sign_in_urls
 from accounts.models import AccountRole, BillingAccount, Invitation, MemberInvitation, OrganisationMember, User
-from accounts.services.invitations import digest
+from accounts.services import digest
 from billing_portal import urls
 from billing_portal.checks import routes
 from billing_portal.demo.models import DemoMail
