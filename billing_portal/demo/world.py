@@ -38,9 +38,9 @@ from accounts.services import (
 )
 from accounts.services.contact import ask_for_proof, give_code
 from accounts.services.people import invite_member, save_person
-from accounts.services.roles import appoint_stand_in
 from billing_portal.demo.catalogue import PRODUCTS, SELLER
 from billing_portal.demo.people import ALFA, BETA, PASSWORD, PEOPLE, Person
+from billing_portal.demo.rights import away_and_invited, invoice_viewers, reviewed, viewed_as
 from billing_portal.demo.usage import usage_file
 from core.history import acting
 from core.jobs import registry, run_due
@@ -71,14 +71,13 @@ from payments.services.papers import ask_for_statement
 from payments.services.pay import pay_invoices
 from payments.services.transfers import request_transfer, take_up
 from payments.transfers import transfer_rules
-from profiles.models import BillingProfile, InvoiceSection, ProfileRole
+from profiles.models import BillingProfile, InvoiceSection
 from profiles.services.profiles import create_profile, set_email_preference, set_policies
 from profiles.services.recipients import add_recipient, confirm_recipient, link_of, mute_invoices
-from profiles.services.roles import ON_PROFILE, assign_profile_role, invite_to_profile
+from profiles.services.roles import assign_profile_role
 from subscriptions.models import Price, Product, Subscription, Term
 from subscriptions.sections import add_section, move_to_section
 from subscriptions.services.purchasing import purchase_product
-from subscriptions.services.viewers import add_viewer
 from support.services import answer_request, dispute_invoice, open_request
 
 INVOICE_DAY, PAYING_DAY = 5, 18
@@ -130,10 +129,14 @@ def make_world(say: Say) -> None:
     for month in months_between(world.first_month, world.last_month):
         say(f"Billing {month}")
         _bill(world, month)
+        if month == world.last_month.plus(-4):
+            with clock_at(month.next.first + timedelta(days=20)):
+                reviewed(BillingAccount.objects.get(name=ALFA), world.people)
+                _work()
     say("Reminders")
     _collect(world)
     say("What waits")
-    _away_and_invited(world)
+    _rights(world)
     _waiting(world)
     _staff(world)
     _questions(world)
@@ -216,22 +219,11 @@ def _alfa(world: World) -> None:
     _group(world)
 
 
-def _away_and_invited(world: World) -> None:
-    """Daan is on holiday, and Fatima pays for the warehouse meanwhile; a freelancer was invited to the same profile.
-    Eva may see invoices once a switch is on."""
-    profile, marieke = world.profiles["Warehouse Rotterdam"], world.people["marieke@alfa.example"]
-    daan = ProfileRole.objects.get(profile=profile, user=world.people["daan@alfa.example"])
-    until = world.today + timedelta(days=16)
-    appoint_stand_in(
-        ON_PROFILE, profile, held=daan, user=world.people["fatima@alfa.example"], expires_on=until, by=marieke
-    )
-    invite_to_profile(
-        profile, email="freelancer@zelfstandig.example", role=Role.INVOICE_MANAGER, language="nl", by=marieke
-    )
-    # Eva waits for the invoices of one subscription: its administrator has not turned access to invoice on yet.
-    inge, eva = world.people["inge@beta.example"], world.people["eva@beta.example"]
-    own = Subscription.objects.filter(account__agreement=Agreement.ONLINE_SERVICES).select_related("profile", "account")
-    add_viewer(own.order_by("pk")[0], user=eva, by=inge)
+def _rights(world: World) -> None:
+    """Who is away, invited, waiting and viewed as."""
+    away_and_invited(world.profiles["Warehouse Rotterdam"], world.people, world.today)
+    invoice_viewers(world.people)
+    viewed_as(BillingAccount.objects.get(name=ALFA), world.people)
 
 
 def _recipients_and_sections(world: World) -> None:
