@@ -1,14 +1,23 @@
-"""Seeing and proving access: view as a person, and a review of everybody's."""
+"""Seeing and proving access: view as a person, a review of everybody's, viewers of invoices, and handing over."""
 
 import pytest
 from django.utils.translation import gettext
 from playwright.sync_api import expect
 
-from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
+from accounts.tests.factories import (
+    AccountRoleFactory,
+    BillingAccountFactory,
+    OrganisationMemberFactory,
+    OrganisationRoleFactory,
+    UserFactory,
+)
 from billing_portal.models import AccessReview, Viewing
+from billing_portal.tests.journeys.conftest import link_of
 from core.policy import Role
+from invoices.tests.factories import InvoiceFactory
 from profiles.models import ProfileRole
-from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
+from subscriptions.tests.factories import SubscriptionFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -85,3 +94,83 @@ def test_a_review_is_gone_through_page_by_page(person, marieke, account, tom):
 
     assert not ProfileRole.objects.filter(user=tom).exists()
     assert AccessReview.objects.get().finished_by == marieke
+
+
+# --- Online services --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def online():
+    return BillingAccountFactory(
+        name="Beta Webshop", online_services=True, owner=UserFactory(name="Inge Smit", email="inge@beta.example")
+    )
+
+
+def test_access_to_invoice_is_given_to_a_viewer_and_turned_on(person, online):
+    profile = SubscriptionProfileFactory(account=online, name="Hosting")
+    subscription = SubscriptionFactory(profile=profile, name="Hosting")
+    invoice = InvoiceFactory(profile=profile)
+    eva = OrganisationMemberFactory(organisation=online.organisation, user__name="Eva Willems").user
+    inge, viewer = person(online.roles.get().user), person(eva)
+    viewer.opens(f"/invoices/{invoice.code}/")
+    viewer.does_not_see(invoice.number)
+
+    inge.opens(f"/subscriptions/{subscription.code}/invoice-access/")
+    inge.sees("Nobody but you sees its invoices")
+    inge.looks()
+    inge.follows("Add an invoice viewer")
+    inge.reads("Add an invoice viewer")
+    inge.looks()
+    inge.types("E-mail", eva.email)
+    inge.presses("Add")
+    inge.sees_in_row("Eva Willems", "Asleep")
+    inge.follows("Turn access to invoice on")
+    inge.reads("Turn access to invoice on")
+    inge.looks()
+    inge.presses("Turn on")
+    inge.sees("Access to invoice is on.")
+    inge.sees_in_row("Eva Willems", "Sees the invoices")
+    inge.looks()
+
+    viewer.opens(f"/invoices/{invoice.code}/")
+    viewer.sees(invoice.number)
+    viewer.looks()
+
+
+def test_an_administrator_hands_the_account_over_to_who_accepts(person, online, mailbox):
+    kees = UserFactory(name="Kees de Jong", email="kees@beta.example")
+    inge = person(online.roles.get().user)
+    inge.opens(f"/billing-accounts/{online.code}/access/")
+    inge.follows("Hand over the account")
+    inge.reads("Hand over the account")
+    inge.looks()
+    inge.types("E-mail of the successor", kees.email)
+    inge.presses("Offer the account")
+    inge.sees("You stay administrator until the offer is accepted.")
+    inge.looks()
+
+    successor = person(kees)
+    successor.opens(link_of(mailbox(kees.email), "/invitations/"))
+    successor.reads("Accept the invitation")
+    successor.looks()
+    successor.presses("Accept")
+    successor.sees("Welcome to %(name)s", name="Beta Webshop")
+
+    assert online.roles.get().user == kees
+    inge.opens(f"/billing-accounts/{online.code}/access/")
+    inge.does_not_see("Kees de Jong")
+
+
+def test_2_2_an_organisation_administrator_becomes_owner_of_an_account_without_its_people(person, account):
+    ruben = OrganisationMemberFactory(organisation=account.organisation, user__name="Ruben Maas").user
+    OrganisationRoleFactory(organisation=account.organisation, user=ruben, role=Role.ORGANISATION_ADMINISTRATOR)
+    here = person(ruben)
+    here.opens(f"/billing-accounts/{account.code}/access/")
+    here.follows("Become owner")
+    here.reads("Become owner")
+    here.sees("%(names)s get an e-mail that says so", names="Marieke de Vries")
+    here.looks()
+    here.presses("Become owner")
+    here.sees("You own %(account)s now.", account="Alfa Logistiek B.V.")
+    here.looks()
+    assert account.roles.get(user=ruben).role == Role.ACCOUNT_OWNER
