@@ -6,7 +6,7 @@ import os
 import random
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +14,9 @@ import hypothesis
 import psycopg2
 import pytest
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.contenttypes.management import create_contenttypes
 from django.db import connection
+from django.db.models.signals import post_migrate
 from django.http import HttpRequest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -151,13 +153,36 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
-    """Tests on committed transactions empty every table afterwards; the guards against just that step aside.
+    """Tests on committed transactions leave the tables empty, in a tenth of the time that TRUNCATE of all takes.
 
-    Their own test puts them back for itself.
+    Rows go as a replica's do: past the guards against just that, whose own test finds them in force. Types and
+    permissions stay, so that nothing has to make them anew.
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname LIKE 'pgtrigger_no_truncate%'"
-        )
-        for table, trigger in cursor.fetchall():
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        (may_act_as_replica,) = cursor.fetchone()
+        if not may_act_as_replica:
+            cursor.execute(
+                "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname LIKE 'pgtrigger_no_truncate%'"
+            )
+            for table, trigger in cursor.fetchall():
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+            yield
+            return
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(type(connection.ops), "sql_flush", deletions)
+        post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+        post_migrate.disconnect(create_contenttypes)
+        yield
+
+
+KEPT = {"django_content_type", "auth_permission"}
+
+
+def deletions(operations: Any, style: object, tables: Iterable[str], **options: object) -> list[str]:
+    """What empties the tables that have rows; in place of Django's `sql_flush`."""
+    quoted = [operations.quote_name(table) for table in tables if table not in KEPT]
+    with operations.connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(f"(SELECT '{table}' FROM {table} LIMIT 1)" for table in quoted))  # noqa: S608
+        filled = [table for (table,) in cursor.fetchall()]
+    return ["SET LOCAL session_replication_role = replica", *(f"DELETE FROM {table}" for table in filled)]  # noqa: S608

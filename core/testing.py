@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
@@ -33,6 +34,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # Whoever types the security code of a card in a test types this one, so that it can be looked for everywhere
 # (billing_portal/tests/leaks.py).
 SECURITY_CODE = "9173"
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Until another process has done it. The limit only ends a test that hangs: machines are slow at times."""
+    deadline = time.monotonic() + 300
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
 
 
 # --- A mail server ------------------------------------------------------------------------------

@@ -297,7 +297,7 @@ def test_run_serves_the_portal_until_it_is_told_to_stop(checkout):
         left = set(json.loads((load(checkout).home() / "run.lock").read_text())["servers"])
     finally:
         process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
 
     assert any(line.startswith(f"The portal runs: http://localhost:{port}/") for line in lines)
     assert any("@alfa" in line for line in lines)
@@ -308,7 +308,7 @@ def test_run_serves_the_portal_until_it_is_told_to_stop(checkout):
 
 def read_until(process: subprocess.Popen[str], last: str) -> list[str]:
     lines = []
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         line = process.stdout.readline()
         lines.append(line.rstrip("\n"))

@@ -448,7 +448,7 @@ def test_a_forked_process_starts_a_renderer_of_its_own():
 
     child = context.Process(target=_render_in_child, args=(queue,))
     child.start()
-    size = queue.get(timeout=30)
+    size = queue.get(timeout=120)
     child.join(30)
 
     assert size == len(render_invoice(payload(1)).pdf)
@@ -460,10 +460,10 @@ def test_the_renderer_ends_with_the_process_that_started_it():
     queue = context.Queue()
     child = context.Process(target=_report_worker_and_die, args=(queue,))
     child.start()
-    pid = queue.get(timeout=30)
+    pid = queue.get(timeout=120)
     child.join(30)
 
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not os.path.exists(f"/proc/{pid}")
