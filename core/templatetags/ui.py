@@ -102,7 +102,7 @@ from django.forms import BoundField, Form, widgets
 from django.template.context import Context
 from django.templatetags.static import static
 from django.utils import formats, timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
@@ -319,8 +319,8 @@ def avatar(name: str, square: bool = False, pending: bool = False) -> SafeString
 
 
 @register.simple_tag
-def person(name: str, sub: str = "", pending: bool = False) -> SafeString:
-    below = format_html('<span class="sub">{}</span>', sub) if sub else ""
+def person(name: str, sub: str = "", pending: bool = False, note: str = "") -> SafeString:
+    below = format_html_join("", '<span class="sub">{}</span>', ((line,) for line in (sub, note) if line))
     return format_html(
         '<span class="person">{}<span><b>{}</b>{}</span></span>', avatar(name, pending=pending), name, below
     )
