@@ -151,6 +151,8 @@ class Entry:
 
     @property
     def who(self) -> str:
+        if "actor" in self.told and self.told["actor"] is None:
+            return _("the system")
         return str(self.told.get("actor_name") or _("not known"))
 
     @property
