@@ -186,21 +186,21 @@ def read_activity(request: HttpRequest, scope: BillingAccount | BillingProfile, 
         return _read(scope, filters, backwards=not direction[0].startswith("-"), key=key, most=size + 1)
 
     page = read_window(request, fetch, ORDER)
-    _explain(page.rows)
+    _explain(page.rows, scope.currency)
     return page
 
 
 def all_activity(scope: BillingAccount | BillingProfile, filters: Filters) -> list[Entry]:
     """The newest entries up to EXPORTED_AT_MOST, for the export."""
     entries = _read(scope, filters, backwards=False, key=None, most=EXPORTED_AT_MOST)
-    _explain(entries)
+    _explain(entries, scope.currency)
     return entries
 
 
 def entries_after(scope: BillingAccount | BillingProfile, key: Sequence[Any] | None, most: int) -> list[Entry]:
     """The oldest entries beyond that key (moment, table, entry), for reading everything piece by piece."""
     entries = _read(scope, Filters(), backwards=True, key=[str(part) for part in key] if key else None, most=most)
-    _explain(entries)
+    _explain(entries, scope.currency)
     return entries
 
 
@@ -309,8 +309,8 @@ def _decoded(value: Any) -> Mapping[str, Any]:
 # --- In words ---------------------------------------------------------------------------------------
 
 
-def _explain(entries: Iterable[Entry]) -> None:
-    """Fill in what each entry is about and what it changed."""
+def _explain(entries: Iterable[Entry], currency: str) -> None:
+    """Fill in what each entry is about and what it changed; amounts of rows without a currency are in `currency`."""
     entries = list(entries)
     by_label = {event._meta.label_lower: event for event in event_models()}
     names = _names(entries, by_label)
@@ -318,7 +318,7 @@ def _explain(entries: Iterable[Entry]) -> None:
         event = by_label[entry.table]
         entry.what = _kind_name(event)
         entry.name = _name(event, entry, names)
-        entry.changes = list(_changes(event, entry, names))
+        entry.changes = list(_changes(event, entry, names, currency))
 
 
 def _names(
@@ -339,7 +339,10 @@ def _names(
 
 
 def _changes(
-    event: type[models.Model], entry: Entry, names: Mapping[type[models.Model], Mapping[int, str]]
+    event: type[models.Model],
+    entry: Entry,
+    names: Mapping[type[models.Model], Mapping[int, str]],
+    currency: str,
 ) -> Iterable[tuple[str, str, str]]:
     for each in _fields(event):
         if each.column in _SILENT:
@@ -349,7 +352,8 @@ def _changes(
         if entry.event == "delete":
             before, after = after, None
         if before != after and (before not in (None, "") or after not in (None, "")):
-            former, now = (_amount(each, entry.after, value) or _said(each, value, names) for value in (before, after))
+            of = entry.after.get("currency") or currency
+            former, now = (_amount(each, value, of) or _said(each, value, names) for value in (before, after))
             yield _label(each), former, now
 
 
@@ -359,11 +363,10 @@ def _label(each: models.Field) -> str:
     return label[:1].upper() + label[1:]
 
 
-def _amount(each: models.Field, row: Mapping[str, Any], value: Any) -> str:
-    """An amount in the currency of its row; empty for what is none."""
-    currency = row.get("currency")
-    is_amount = str(each.column).endswith("_minor") and currency and isinstance(value, int)
-    return money(Money(value, str(currency))) if is_amount else ""
+def _amount(each: models.Field, value: Any, currency: str) -> str:
+    """An amount in words; empty for what is none."""
+    is_amount = str(each.column).endswith("_minor") and isinstance(value, int)
+    return money(Money(value, currency)) if is_amount else ""
 
 
 def _said(each: models.Field, value: Any, names: Mapping[type[models.Model], Mapping[int, str]]) -> str:

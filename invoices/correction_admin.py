@@ -1,5 +1,6 @@
 """The vendor's staff answer requests for corrections, credit lines, and void invoices."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -12,10 +13,10 @@ from django.utils.translation import gettext as _
 from core.admin import ReadOnly, render_page
 from core.errors import Refused
 from core.forms import posted
-from invoices.correction_forms import CreditLinesForm, DecideForm, VoidForm
-from invoices.models import CorrectionRequest, Invoice
+from invoices.correction_forms import CreditLinesForm, DecideForm, VoidForm, wanted_changes
+from invoices.models import Correction, CorrectionRequest, Invoice
 from invoices.services.correcting import credit_lines, void_invoice
-from invoices.services.correction_requests import approve_correction, changes_of, decline_correction
+from invoices.services.correction_requests import approve_correction, decline_correction
 from invoices.services.run import seller_today
 
 
@@ -63,7 +64,7 @@ class CorrectionRequestAdmin(ReadOnly, admin.ModelAdmin):
             title=_("Decide"),
             original=asked,
             asked=asked,
-            changes=changes_of(asked) if not asked.line else {},
+            changes=wanted_changes(asked),
             form=form,
         )
 
@@ -81,39 +82,43 @@ class CreditsInvoices(admin.ModelAdmin):
 
     def void(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A credit note for all that is left."""
-        invoice = self._invoice(request, pk)
-        form = VoidForm(posted(request))
-        if form.is_valid():
-            try:
-                made = void_invoice(invoice, reason=form.cleaned_data["reason"], by=request.user, on=seller_today())  # type: ignore[arg-type]
-            except Refused as refusal:
-                form.add_error(None, refusal)
-            else:
-                messages.success(request, _("Credit note %(number)s was issued.") % {"number": made.credit_note})
-                return redirect("admin:invoices_invoice_change", invoice.pk)
-        return self._page(request, invoice, form, _("Void %(number)s"), _("Credit it in full"))
+
+        def issue(invoice: Invoice, _form: Any, **common: Any) -> Correction:
+            return void_invoice(invoice, **common)
+
+        return self._issuing(request, pk, VoidForm, issue, _("Void %(number)s"), _("Credit it in full"))
 
     def credit(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A credit note for parts of lines."""
-        invoice = self._invoice(request, pk)
-        form = CreditLinesForm(posted(request), invoice=invoice)
+
+        def issue(invoice: Invoice, form: Any, **common: Any) -> Correction:
+            return credit_lines(invoice, form.amounts(), **common)
+
+        title, verb = _("Credit lines of %(number)s"), _("Issue the credit note")
+        return self._issuing(request, pk, CreditLinesForm, issue, title, verb)
+
+    def _issuing(
+        self,
+        request: HttpRequest,
+        pk: int,
+        form_class: type[VoidForm],
+        issue: Callable[..., Correction],
+        title: str,
+        verb: str,
+    ) -> HttpResponse:
+        """What both pages are: a form with a reason, and the credit note that comes of it."""
+        if not request.user.has_perm("invoices.add_correction"):  # type: ignore[union-attr]
+            raise PermissionDenied
+        invoice = get_object_or_404(Invoice.objects.select_related("account").issued(), pk=pk)
+        form = form_class(posted(request), invoice=invoice)
         if form.is_valid():
-            reason, by = form.cleaned_data["reason"], request.user
             try:
-                made = credit_lines(invoice, form.amounts(), reason=reason, by=by, on=seller_today())  # type: ignore[arg-type]
+                made = issue(invoice, form, reason=form.cleaned_data["reason"], by=request.user, on=seller_today())
             except Refused as refusal:
                 form.add_error(None, refusal)
             else:
                 messages.success(request, _("Credit note %(number)s was issued.") % {"number": made.credit_note})
                 return redirect("admin:invoices_invoice_change", invoice.pk)
-        return self._page(request, invoice, form, _("Credit lines of %(number)s"), _("Issue the credit note"))
-
-    def _invoice(self, request: HttpRequest, pk: int) -> Invoice:
-        if not request.user.has_perm("invoices.add_correction"):  # type: ignore[union-attr]
-            raise PermissionDenied
-        return get_object_or_404(Invoice.objects.select_related("account").issued(), pk=pk)
-
-    def _page(self, request: HttpRequest, invoice: Invoice, form: Any, title: str, verb: str) -> HttpResponse:
         return render_page(
             self,
             request,

@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.validators import clean_vat_id
 from core.forms import Grid, MoneyField, PortalFormHelper
 from core.money import Money
-from invoices.models import CorrectionReason, Invoice
+from core.templatetags.ui import money
+from invoices.models import CorrectionReason, CorrectionRequest, Invoice, InvoiceLine
 from invoices.services.correcting import left_to_credit
 
 LABELS = {
@@ -27,6 +28,11 @@ FIELDS = {
     CorrectionReason.VAT_ID: ("vat_id",),
     CorrectionReason.AMOUNT: (),
 }
+
+
+def line_choice(line: InvoiceLine, left: Money) -> str:
+    """A line in a list to choose from, with what of it was not credited yet."""
+    return f"{line.position}. {line.description[:100]} · {money(left)}"
 
 
 class CorrectionForm(forms.Form):
@@ -49,7 +55,7 @@ class CorrectionForm(forms.Form):
         self.lines = {}
         if reason == CorrectionReason.AMOUNT:
             self.lines = {str(line.pk): (line, left) for line, left in left_to_credit(invoice)[:500]}
-            choices = [(pk, f"{line.position}. {line.description}") for pk, (line, _left) in self.lines.items()]
+            choices = [(pk, line_choice(line, left)) for pk, (line, left) in self.lines.items()]
             fields["line"] = forms.ChoiceField(label=_("Line"), choices=choices)
             fields["amount"] = MoneyField(
                 currency=invoice.currency,
@@ -83,6 +89,18 @@ class CorrectionForm(forms.Form):
         return {**common, "proposed": {name: cleaned[name].strip() for name in FIELDS[self.reason]}}
 
 
+def wanted_changes(asked: CorrectionRequest) -> list[tuple[str, str, str]]:
+    """What a request is about, in words: the label, what the invoice says, and what it should say."""
+    invoice = asked.invoice
+    if asked.line:
+        right = Money(int(asked.proposed["amount_minor"]), invoice.currency)
+        return [(str(_("Amount, excl. VAT")), money(asked.line.net), money(right))]
+    says = {**invoice.bill_to, "po_number": invoice.po_number, "vat_id": invoice.customer_vat_id}
+    return [
+        (str(LABELS[name][0]), says.get(name, ""), value) for name, value in asked.proposed.items() if name in LABELS
+    ]
+
+
 class DecideForm(forms.Form):
     """Approve or decline, with an answer that the customer reads."""
 
@@ -105,21 +123,22 @@ class VoidForm(forms.Form):
 
     reason = forms.CharField(label=_("reason"), max_length=300, help_text=_("Kept with your name."))
 
-
-class CreditLinesForm(forms.Form):
-    """Which part of which line is given back."""
-
-    reason = forms.CharField(label=_("reason"), max_length=300, help_text=_("Kept with your name."))
-
     def __init__(self, data: Any = None, *, invoice: Invoice) -> None:
         super().__init__(data)
+
+
+class CreditLinesForm(VoidForm):
+    """Which part of which line is given back."""
+
+    def __init__(self, data: Any = None, *, invoice: Invoice) -> None:
+        super().__init__(data, invoice=invoice)
         self.lines = {f"line-{line.pk}": (line.pk, left) for line, left in left_to_credit(invoice)[:500]}
         amounts = {
             f"line-{line.pk}": MoneyField(
                 currency=invoice.currency,
                 required=False,
                 label=f"{line.position}. {line.description}",
-                help_text=_("At most %(left)s, without VAT") % {"left": left},
+                help_text=_("At most %(left)s, without VAT") % {"left": money(left)},
             )
             for line, left in left_to_credit(invoice)[:500]
         }

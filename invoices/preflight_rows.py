@@ -85,7 +85,7 @@ class FilterForm(forms.Form):
     finding = forms.CharField(widget=forms.HiddenInput)
     q = forms.CharField(label=gettext_lazy("Profile or account"), required=False, max_length=100)
     sort = forms.ChoiceField(
-        label=gettext_lazy("Order"),
+        label=gettext_lazy("Sort by"),
         choices=[
             ("found", gettext_lazy("most found first")),
             ("total", gettext_lazy("largest total first")),

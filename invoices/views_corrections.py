@@ -8,9 +8,8 @@ from django.views.decorators.http import require_POST
 
 from core.errors import Refused
 from core.forms import posted
-from core.money import Money
 from core.policy import Action, may, requires
-from invoices.correction_forms import LABELS, CorrectionForm
+from invoices.correction_forms import CorrectionForm, wanted_changes
 from invoices.models import Correction, CorrectionReason, CorrectionRequest, Invoice
 from invoices.services.correction_requests import request_correction, why_not_correctable, withdraw_correction
 from invoices.states import CorrectionStatus
@@ -51,7 +50,7 @@ def correction_request(request: HttpRequest, correction_request: CorrectionReque
         "account": asked.account,
         "asked": asked,
         "invoice": asked.invoice,
-        "proposed": _shown(asked),
+        "changes": wanted_changes(asked),
         "made": Correction.objects.filter(request=asked).select_related("credit_note", "corrected").first(),
         "may_withdraw": asked.status == CorrectionStatus.OPEN
         and may(request.user, Action.INVOICE_DISPUTE, asked.invoice),
@@ -70,10 +69,3 @@ def correction_request_withdrawal(request: HttpRequest, correction_request: Corr
     else:
         messages.success(request, _("Withdrawn. The invoice stays as it is."))
     return redirect(correction_request)
-
-
-def _shown(asked: CorrectionRequest) -> list[tuple[str, object]]:
-    """What was proposed, in words."""
-    if asked.reason == CorrectionReason.AMOUNT:
-        return [(_("Right amount, excl. VAT"), Money(int(asked.proposed["amount_minor"]), asked.invoice.currency))]
-    return [(str(LABELS[name][0]), value) for name, value in asked.proposed.items() if name in LABELS]

@@ -144,8 +144,13 @@ class _Row:
 
     @property
     def left(self) -> Money | None:
-        """What is left of the budget; below zero where an invoice went beyond it."""
+        """What is left of the budget."""
         return None if self.budget is None else self.budget - self.drawn
+
+    @property
+    def beyond(self) -> Money | None:
+        """By how much invoices went beyond the budget; None where they did not."""
+        return self.drawn - self.budget if self.budget and self.budget < self.drawn else None
 
     @property
     def percent(self) -> int | None:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import BillingAccount
 from core.forms import Grid, MoneyField, PortalFormHelper
 from core.uploads import PAPERS_AND_TEXT, CheckedFilesField
+from invoices.correction_forms import line_choice
 from invoices.models import Invoice
 from invoices.services.correcting import left_to_credit
 from profiles.models import BillingProfile
@@ -51,7 +52,7 @@ class DisputeForm(forms.Form):
     def __init__(self, data: Mapping[str, Any] | None = None, files: Any = None, *, invoice: Invoice) -> None:
         super().__init__(data, files)
         self.lines = {str(line.pk): (line, left) for line, left in left_to_credit(invoice)[:500]}
-        rows = [(pk, f"{line.position}. {line.description}"[:120]) for pk, (line, _left) in self.lines.items()]
+        rows = [(pk, line_choice(line, left)) for pk, (line, left) in self.lines.items()]
         whole = [("", _("The whole invoice"))]
         self.fields["line"].choices = [*whole, *rows]  # type: ignore[attr-defined]
         amount = MoneyField(

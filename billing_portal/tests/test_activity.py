@@ -14,6 +14,7 @@ from billing_portal import activity
 from core.history import acting
 from core.policy import Role
 from core.seals import event_models
+from invoices.tests.factories import PurchaseOrderFactory
 from payments.tests.factories import PaymentMethodFactory
 from profiles.models import BillingProfile
 from profiles.services.profiles import set_email_preference
@@ -72,6 +73,15 @@ def test_roles_are_told_by_the_names_of_people(browser, owner, account, profile)
 
     assert first[2:4] == ("Tom Bakker", "Changed")
     assert ("Role", "Billing profile reader", "Invoice manager") in first[4]
+
+
+def test_the_budget_of_a_purchase_order_is_told_as_an_amount(browser, profile):
+    PurchaseOrderFactory(profile=profile, number="4500017", budget_minor=100_000)
+
+    shown = entries(browser.get(reverse("profile_activity", args=[profile.code])))
+
+    [order] = [entry for entry in shown if entry[2] == "4500017"]
+    assert ("Budget", "—", "€1,000.00") in order[4]
 
 
 def test_T01_a_profile_tells_of_itself_and_of_no_sibling(client, account, profile, owner):

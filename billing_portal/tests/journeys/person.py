@@ -157,7 +157,7 @@ class Person:
 
     def field(self, label: str) -> Locator:
         """By its label, with or without the note that it may stay empty."""
-        name = re.compile(rf"^\s*{re.escape(self.word(label))}(\s*\(.*\))?\s*$")
+        name = re.compile(rf"^\s*{re.escape(self.word(label))}(\s*\(.*\))?:?\s*$", re.IGNORECASE)
         return self.page.get_by_label(name).filter(visible=True).first
 
     def press_on(self, target: Locator) -> None:
