@@ -347,13 +347,11 @@ class SellerAdmin(admin.ModelAdmin):
         (None, {"fields": ("legal_name", "vat_id", "registration_number")}),
         (gettext_lazy("Address"), {"fields": ("line1", "line2", "postal_code", "city", "country", "email", "phone")}),
         (gettext_lazy("Bank"), {"fields": ("iban", "bic")}),
+        (gettext_lazy("House style"), {"fields": ("logo", "logo_now", "accent")}),
         (
             gettext_lazy("Documents"),
             {
                 "fields": (
-                    "logo",
-                    "logo_now",
-                    "accent",
                     "number_prefix",
                     "payment_term_days",
                     "time_zone",

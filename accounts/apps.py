@@ -10,5 +10,6 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("accounts.second_factor")
+        import_module("accounts.branding")
         register_roles("account", self.get_model("AccountRole"))
         register_roles("organisation", self.get_model("OrganisationRole"))

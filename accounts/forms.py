@@ -678,8 +678,11 @@ class SellerForm(forms.ModelForm):
         )
         widgets = {"logo": forms.FileInput(attrs={"accept": "image/png"})}
         help_texts = {
-            "logo": gettext_lazy("A PNG of at most 500 KB. Printed on documents that are issued from now on."),
-            "accent": gettext_lazy("As #rrggbb, dark enough to be read on white. Empty: the colour of the portal."),
+            "logo": gettext_lazy("A PNG of at most 500 KB, for pages, mails and documents issued from now on."),
+            "accent": gettext_lazy(
+                "Of pages, mails and documents, as #rrggbb. It is shaded where it would not be readable. "
+                "Empty: the colour of the portal."
+            ),
             "number_prefix": gettext_lazy("One to eight capital letters, digits or dashes."),
             "payment_term_days": gettext_lazy("At most 60 between companies; 30 is usual."),
             "time_zone": gettext_lazy("Decides which day it is when a document is issued, like Europe/Amsterdam."),

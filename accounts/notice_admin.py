@@ -112,7 +112,8 @@ class ServiceNoticeAdmin(admin.ModelAdmin):
         """The mail as a mail program draws it."""
         notice = ServiceNoticeAdmin._notice(request, pk)
         response = HttpResponse(str(_mail(notice, language).alternatives[0].content))
-        response._csp_replace = {"default-src": ["'none'"], "style-src": ["'unsafe-inline'"], "img-src": ["data:"]}  # type: ignore[attr-defined]
+        policy = {"default-src": ["'none'"], "style-src": ["'unsafe-inline'"], "img-src": ["'self'", "data:"]}
+        response._csp_replace = policy  # type: ignore[attr-defined]
         return response
 
     def _release(self, request: HttpRequest, notice: ServiceNotice) -> HttpResponse:

@@ -2,9 +2,11 @@
 
 from django.urls import URLPattern, path
 
-from accounts import access_views, account_views, contact_views, people_views, security_views, views
+from accounts import access_views, account_views, branding, contact_views, people_views, security_views, views
 
 urlpatterns: list[URLPattern] = [
+    path("brand.css", branding.brand_css, name="brand_css"),
+    path("brand/logo.png", branding.brand_logo, name="brand_logo"),
     path("billing-accounts/", views.scopes, name="scopes"),
     path("billing-accounts/<code:code>/properties/", views.account_properties, name="account_properties"),
     path("billing-accounts/<code:code>/addresses/", views.account_addresses, name="account_addresses"),

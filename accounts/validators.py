@@ -13,7 +13,8 @@ from stdnum import get_cc_module
 from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError as NumberError
 
-LEAST_CONTRAST = 4.5
+from core.branding import is_colour
+
 LOGO_BYTES = 500 * 1024
 LOGO_SIDE = 4000  # pixels; read from the header, so that a small file cannot unfold to gigabytes (M7)
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -138,14 +139,9 @@ def clean_bic(written: str) -> str:
 
 
 def validate_accent(colour: str) -> None:
-    """A colour as #rrggbb that can be read as text on white (WCAG 1.4.3: at least 4.5 to 1)."""
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+    """A colour as #rrggbb. Any will do: where it is text or a button it is shaded (`core.branding`)."""
+    if not is_colour(colour):
         raise ValidationError(_("Write the colour as # and six hexadecimal digits, like #2454d6."), code="accent")
-    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    if 1.05 / (luminance + 0.05) < LEAST_CONTRAST:
-        raise ValidationError(_("This colour is too light to be read on white. Choose a darker one."), code="contrast")
 
 
 def validate_logo(file: Any) -> None:
@@ -156,7 +152,10 @@ def validate_logo(file: Any) -> None:
     head = file.read(24)
     file.seek(0)
     if len(head) < 24 or not head.startswith(_PNG) or head[12:16] != b"IHDR":
-        raise ValidationError(_("The logo has to be a PNG file."), code="logo_type")
+        raise ValidationError(
+            _("The logo has to be a PNG file: mail programs show no SVG. Export it as PNG, about 800 pixels wide."),
+            code="logo_type",
+        )
     width, height = struct.unpack(">II", head[16:24])
     if not (0 < width <= LOGO_SIDE and 0 < height <= LOGO_SIDE):
         raise ValidationError(_("The logo may have at most 4,000 pixels a side."), code="logo_pixels")

@@ -17,17 +17,18 @@ from django.utils.translation import ngettext
 
 from accounts.models import AccountRole, BillingAccount
 from billing_portal.reviews import with_review_due
-from core.models import MailComplaint, MessageStatus
+from core.models import MailComplaint
 from core.money import Money
 from core.policy import Action, Role, may
 from core.templatetags.ui import day
 from invoices.coming import checked_by_vendor
+from invoices.deliveries import unrepaired
 from invoices.models import Delivery, Invoice
+from invoices.services.sending import repair_path
 from payments.models import PaymentMethod, TransferRequest
 from profiles.models import BillingProfile
 
 DUE_SOON_DAYS = 14
-NEVER_ARRIVED = (MessageStatus.BOUNCED, MessageStatus.GIVEN_UP)
 
 
 @dataclass(frozen=True)
@@ -167,17 +168,16 @@ def _checked(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
 
 
 def _bounced(user: Any, account: BillingAccount) -> Iterable[Task]:
-    rows = Delivery.objects.allowing(user, Action.PROFILE_EDIT_EMAIL_PREFERENCE).filter(
-        invoice__account=account, message__status__in=NEVER_ARRIVED
-    )
-    for delivery in rows.select_related("invoice", "message").order_by("-pk")[:2]:
+    """An invoice mail that came back: the address is mended and it goes again, in one step."""
+    rows = Delivery.objects.allowing(user, Action.PROFILE_EDIT_RECIPIENTS).filter(invoice__account=account)
+    for delivery in unrepaired(rows)[:2]:
         yield Task(
             "mail",
             _("Invoice e-mail to %(address)s came back") % {"address": delivery.email},
             _("%(number)s was refused: %(words)s")
             % {"number": delivery.invoice.number, "words": delivery.message.last_error or _("no reason given")},
-            delivery.invoice.get_absolute_url(),
-            _("Look at it"),
+            repair_path(delivery),
+            _("Fix and send again"),
             "warn",
         )
 

@@ -23,7 +23,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from types import TracebackType
 from typing import Any
 
@@ -39,6 +39,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from core.branding import Brand, current_brand
 from core.errors import Refused
 from core.jobs import Boundary, job, stopping
 from core.messages import Verdict, has_control_characters, verdict_on, verdicts_on, way_out_of
@@ -356,11 +357,16 @@ class ReadyMail(EmailMultiAlternatives):
 
 
 class Writer:
-    """Writes the mails of a batch. A file that several of them carry is read and encoded once."""
+    """Writes the mails of a batch. A file that several of them carry is read and encoded once; the vendor's brand is
+    asked for once."""
 
     def __init__(self) -> None:
         self._files: dict[str, tuple[bytes, bytes]] = {}
         self._ahead: dict[int, ReadyMail | Exception] = {}
+
+    @cached_property
+    def _brand(self) -> Brand:
+        return current_brand()
 
     def write_one_of(self, messages: Iterator[Message]) -> None:
         """Write the next of these ahead of its time. What goes wrong comes out where the mail is asked for."""
@@ -377,7 +383,7 @@ class Writer:
         return found
 
     def _write(self, message: Message) -> ReadyMail:
-        mail = write_mail(message, self._file)
+        mail = write_mail(message, self._file, self._brand)
         # In the place of each file something short that stands nowhere else, until the files are put in.
         tokens = {secrets.token_bytes(24): attachment["storage_name"] for attachment in message.attachments}
         light = copy(mail)
@@ -408,14 +414,16 @@ def read_file(name: str) -> bytes:
     return content
 
 
-def write_mail(message: Message, read: Callable[[str], bytes] = read_file) -> ReadyMail:
-    """The mail as it goes out: subject, text and page in the recipient's language, and its files."""
+def write_mail(message: Message, read: Callable[[str], bytes] = read_file, brand: Brand | None = None) -> ReadyMail:
+    """The mail as it goes out: subject, text and page in the recipient's language and the vendor's colours, and its
+    files."""
     with translation.override(message.language):
         context = {
             **message.context,
             **message.secret_context,
             "base_url": settings.BASE_URL,
             "portal_name": settings.PORTAL_NAME or _("Billing portal"),
+            "brand": brand or current_brand(),
         }
         subject = _one_line(_rendered(message.template, "subject.txt", context, autoescape=False))
         text = _rendered(message.template, "body.txt", {**context, "subject": subject}, autoescape=False)

@@ -19,7 +19,7 @@ from accounts.services.notices import mail_people
 from core.errors import Refused
 from core.messages import Attachment, MailClass, Verdict, new_message, requeue_message
 from core.models import MailComplaint, Message, MessageAttempt, MessageStatus
-from core.policy import Action, demand
+from core.policy import Action, demand, may, read_roles
 from core.states import move_all
 from invoices.documents.archive import Damaged, file_name, read_document
 from invoices.models import Delivery, Dispatch, Document, DocumentKind, Invoice
@@ -33,6 +33,12 @@ ATTACHED_BYTES = 8 * 1024 * 1024
 # What the mails about an undelivered invoice are filed under, with the delivery's id.
 _BOUNCE = "bounced delivery:"
 RESEND_PAUSE = timedelta(minutes=5)
+# Of the mails that came back, the latest are looked at.
+LOOKED_AT = 10
+# The reason of a delivery that somebody asked for, to an address of theirs.
+SENT_BY_HAND = "sent_by_hand"
+# It will not arrive unless somebody does something.
+LOST = (MessageStatus.BOUNCED, MessageStatus.GIVEN_UP)
 # A delivery that needs somebody stands first.
 _WORST_FIRST = (
     MessageStatus.BOUNCED,
@@ -137,7 +143,8 @@ def resend_delivery(delivery: Delivery, *, by: Any) -> None:
 
 
 def verdict_on_delivery(delivery: Delivery) -> Verdict:
-    """Whether the mail may go now: the profile still wants it and the recipient may still read it (I23).
+    """Whether the mail may go now: the profile still wants it and the recipient may still read it, or who sent it
+    by hand may still download it (I23).
 
     Raises Damaged when the attached PDF is not the one that was made; the mail then waits (F39).
     """
@@ -153,7 +160,13 @@ def verdicts_on_deliveries(deliveries: Sequence[Delivery]) -> dict[int, Verdict]
     found: dict[int, Verdict] = {}
     going = []
     for delivery, is_wanted in zip(deliveries, still_wanted_each(places), strict=True):
-        if not delivery.invoice.profile.sends_invoices:
+        sender = delivery.sent_by
+        if sender is not None:
+            if may(sender, Action.INVOICE_DOWNLOAD, delivery.invoice, read_roles(sender)):
+                going.append(delivery)
+            else:
+                found[delivery.pk] = Verdict.WITHDRAW
+        elif not delivery.invoice.profile.sends_invoices:
             found[delivery.pk] = Verdict.SUPPRESS
         elif not is_wanted:
             found[delivery.pk] = Verdict.WITHDRAW
@@ -164,10 +177,11 @@ def verdicts_on_deliveries(deliveries: Sequence[Delivery]) -> dict[int, Verdict]
 
 
 def _damaged_pdfs(deliveries: Sequence[Delivery]) -> set[int]:
-    """The invoices of these deliveries whose PDF is not the one that was made; each is read once."""
+    """The invoices of these deliveries of which an attached file is not the one that was made; each is read once."""
     documents = Document.objects.filter(invoice__in={delivery.invoice_id for delivery in deliveries})
+    attached = {each["storage_name"] for delivery in deliveries for each in delivery.message.attachments}
     damaged = set()
-    for document in documents.filter(kind=DocumentKind.PDF).only("file", "sha256", "invoice_id", "kind"):
+    for document in documents.filter(file__in=attached).only("file", "sha256", "invoice_id", "kind"):
         try:
             read_document(document)
         except Damaged:
@@ -176,9 +190,10 @@ def _damaged_pdfs(deliveries: Sequence[Delivery]) -> set[int]:
 
 
 def deliveries_of(invoice: Invoice) -> list[Delivery]:
-    """What became of each mail, those that need somebody first. `delivery.timeline` holds the tries; one statement,
-    and one more where there are mails."""
-    rows = list(invoice.deliveries.select_related("message"))
+    """What became of each mail, those that need somebody first. `delivery.timeline` holds the tries, and
+    `is_replaced` says whether another mends it; one statement, and one more where there are mails."""
+    rows = list(invoice.deliveries.select_related("message", "sent_by"))
+    replaced = {delivery.in_place_of_id for delivery in rows}
     tries: dict[int, list[dict[str, Any]]] = {delivery.message_id: [] for delivery in rows}
     if rows:
         found = MessageAttempt.objects.filter(message__in=tries).order_by("pk")
@@ -186,6 +201,7 @@ def deliveries_of(invoice: Invoice) -> list[Delivery]:
             tries[attempt["message_id"]].append({**attempt})
     for delivery in rows:
         delivery.timeline = tries[delivery.message_id]  # type: ignore[attr-defined]
+        delivery.is_replaced = delivery.pk in replaced  # type: ignore[attr-defined]
     return sorted(rows, key=lambda delivery: (_WORST_FIRST.index(delivery.message.status), delivery.email))
 
 
@@ -198,8 +214,20 @@ def dispatches_due() -> QuerySet[Dispatch]:
 def unreported_bounces() -> QuerySet[Delivery]:
     """Deliveries that will not arrive, and of which the owners were not told yet."""
     told = Message.objects.filter(reference=Concat(Value(_BOUNCE), Cast(OuterRef("pk"), CharField())))
-    lost = (MessageStatus.BOUNCED, MessageStatus.GIVEN_UP)
-    return Delivery.objects.filter(~Exists(told), message__status__in=lost).order_by("pk")
+    return Delivery.objects.filter(~Exists(told), message__status__in=LOST).order_by("pk")
+
+
+def unrepaired(rows: QuerySet[Delivery]) -> list[Delivery]:
+    """Those of these deliveries that came back and still matter: nothing was sent in their place, and the address is
+    still to get the invoices of its profile. Two for a page; as many statements whatever there is."""
+    lost = rows.filter(message__status__in=LOST, replacements=None)
+    found = list(lost.select_related("invoice__profile", "message", "sent_by").order_by("-pk")[:LOOKED_AT])
+    places = [(delivery.invoice.profile, delivery.email, delivery.user_id) for delivery in found]
+    return [
+        delivery
+        for delivery, is_wanted in zip(found, still_wanted_each(places), strict=True)
+        if is_wanted or delivery.sent_by_id
+    ]
 
 
 @transaction.atomic
@@ -247,6 +275,7 @@ def mail_context(invoice: Invoice, recipient: InvoiceRecipient, *, attached: boo
         "profile_name": invoice.profile_name,
         "po_number": invoice.po_number,
         "seller_name": invoice.seller["legal_name"],
+        "sender": "",
         "attached": attached,
         "path": invoice.get_absolute_url(),
     }

@@ -20,7 +20,7 @@ from accounts.sign_in import network_of
 from core.archives import stream_zip
 from core.errors import Refused
 from core.policy import Action, may, read_roles, requires
-from invoices.documents.archive import Damaged, file_name, read_document
+from invoices.documents.archive import SUFFIXES, Damaged, file_name, read_document
 from invoices.documents.check import CHECKS_PER_ADDRESS, find_document
 from invoices.documents.codes import read_code, shown_code
 from invoices.documents.sheet import lines_csv
@@ -30,7 +30,6 @@ from invoices.states import DocumentStatus
 from profiles.models import BillingProfile
 
 CONTENT_TYPES = {DocumentKind.PDF: "application/pdf", DocumentKind.UBL: "application/xml"}
-SUFFIXES = {DocumentKind.PDF: "pdf", DocumentKind.UBL: "xml"}
 # One archive holds at most so many invoices; whoever wants more narrows the list.
 MOST_AT_ONCE = 1000
 

@@ -148,8 +148,9 @@ def all_still_wanted(messages: Sequence[Message]) -> dict[int, Verdict]:
 
 def _deliveries_of(messages: Sequence[Message]) -> list[Delivery]:
     by_id = {message.pk: message for message in messages}
-    rows = Delivery.objects.select_related("invoice__profile").only(
-        "email", "user", "message", "invoice__code", "invoice__profile__account", "invoice__profile__sends_invoices"
+    rows = Delivery.objects.select_related("invoice__profile", "sent_by").only(
+        *("email", "user", "message", "sent_by", "sent_by__is_active", "invoice__code", "invoice__account"),
+        *("invoice__profile__account", "invoice__profile__sends_invoices"),
     )
     found = list(rows.filter(message__in=by_id))
     for delivery in found:

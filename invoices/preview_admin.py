@@ -15,14 +15,14 @@ from invoices.documents.render import RenderFailed
 from invoices.models import Invoice
 from invoices.previews import LANGUAGES, LOOKS, in_look, kinds_of_mail, shown_document, shown_mail
 
-# A mail brings its style along, and nothing else.
+# A mail brings its style along, and fetches nothing but the vendor's logo.
 MAIL_POLICY = {
     "default-src": ["'none'"],
     "script-src": ["'none'"],
     "form-action": ["'none'"],
     "connect-src": ["'none'"],
     "style-src": ["'unsafe-inline'"],
-    "img-src": ["data:"],
+    "img-src": ["'self'", "data:"],
 }
 
 

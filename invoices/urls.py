@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from invoices import downloads, views, views_corrections, views_credits, views_orders, views_usage
+from invoices import downloads, views, views_corrections, views_credits, views_deliveries, views_orders, views_usage
 
 urlpatterns: list[URLPattern] = [
     path("billing-accounts/<code:code>/invoices/", views.invoices, name="invoices"),
@@ -47,5 +47,15 @@ urlpatterns: list[URLPattern] = [
     path("invoices/<code:code>/usage/csv/", views_usage.invoice_usage_csv, name="invoice_usage_csv"),
     path("check/", downloads.document_check, name="document_check"),
     path("check/<code:code>/", downloads.document_check_result, name="document_check_result"),
-    path("invoices/<code:code>/deliveries/<int:delivery_id>/resend/", views.delivery_resend, name="delivery_resend"),
+    path("invoices/<code:code>/sending/", views_deliveries.invoice_sending, name="invoice_sending"),
+    path(
+        "invoices/<code:code>/deliveries/<int:delivery_id>/resend/",
+        views_deliveries.delivery_resend,
+        name="delivery_resend",
+    ),
+    path(
+        "invoices/<code:code>/deliveries/<int:delivery_id>/repair/",
+        views_deliveries.delivery_repair,
+        name="delivery_repair",
+    ),
 ]

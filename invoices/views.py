@@ -1,20 +1,15 @@
 """Pages of invoices: the list of an account, and one invoice."""
 
-from django.contrib import messages
 from django.db.models import Count, Q, Sum
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from accounts.models import BillingAccount
-from core.errors import Refused
 from core.lists import read_page, sorting
 from core.money import Money
 from core.policy import Action, requires
 from invoices.changed import changes_of
-from invoices.deliveries import resend_delivery
 from invoices.filters import SEGMENTS, InvoiceFilter
 from invoices.lines import read_lines
 from invoices.models import Invoice
@@ -91,21 +86,6 @@ def invoice(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         "today": timezone.localdate(),
     }
     return render(request, "invoices/invoice.html", context)
-
-
-@requires(Action.INVOICE_VIEW, Invoice)
-@require_POST
-def delivery_resend(request: HttpRequest, invoice: Invoice, delivery_id: int) -> HttpResponse:
-    """Send the invoice to one recipient once more (S4)."""
-    delivery = get_object_or_404(invoice.deliveries.select_related("message", "user"), pk=delivery_id)
-    delivery.invoice = invoice
-    try:
-        resend_delivery(delivery, by=request.user)
-    except Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, _("The invoice goes to %(email)s again.") % {"email": delivery.email})
-    return redirect(invoice)
 
 
 def _with_counts(counts: dict[str, int]) -> list[tuple[str, str, int]]:

@@ -16,7 +16,7 @@ from core.money import Money
 from core.policy import Action, Role, holders, may, read_roles
 from payments.collecting_mail import verdict_on_step
 from payments.declines import explain
-from payments.models import DebitNotice, Initiator, Paper, Payment, PaymentMethod, TransferRequest
+from payments.models import Allocation, DebitNotice, Initiator, Paper, Payment, PaymentMethod, TransferRequest
 from payments.services.pay_links import make_link
 from profiles.models import BillingProfile, ProfileRole
 from profiles.people import effective_owners
@@ -52,32 +52,43 @@ def send_receipt(payment: Payment, paper: Paper | None, file_name: str) -> None:
 
 def tell_declined(payment: Payment) -> None:
     """Why no money came and what to do, to who tried and to those who look after payment (S3-17, §3.9)."""
-    allocations = list(payment.allocations.select_related("invoice").order_by("invoice__number"))
-    people = [held.user for held in holders(Action.INVOICE_RECEIVE_DUNNING, payment.profile)]
+    _tell_of_trouble(payment, "declined", list(payment.allocations.select_related("invoice")))
+
+
+def tell_returned(payment: Payment) -> None:
+    """The bank took a payment back, and what is owed again, to those who look after payment (§3.9)."""
+    _tell_of_trouble(payment, "returned", list(_booked(payment)))
+
+
+def _tell_of_trouble(payment: Payment, what: str, allocations: list[Allocation]) -> None:
+    invoices = sorted((allocation.invoice for allocation in allocations), key=lambda invoice: invoice.number or "")
+    if not invoices:
+        return
     link = ""
-    if payment.initiated_by == Initiator.AUTOMATIC:
-        link = make_link(allocations[0].invoice, at=timezone.now())
+    if what == "declined" and payment.initiated_by == Initiator.AUTOMATIC:
+        link = make_link(invoices[0], at=timezone.now())
+    people = [held.user for held in holders(Action.INVOICE_RECEIVE_DUNNING, payment.profile)]
     for person in _payer_and(payment, people):
         with translation.override(person.language):
             decline = explain(payment.decline_reason)
             sentence, advice = str(decline.sentence), [str(step) for step in decline.advice]
         mail_person(
             person,
-            template="payment_declined",
+            template=f"payment_{what}",
             mail_class=MailClass.PAYMENT_TROUBLE,
             context={
                 "amount": payment.amount,
                 "method": payment.method_text,
                 "sentence": sentence,
                 "advice": advice,
-                "numbers": [allocation.invoice.number for allocation in allocations],
-                "path": reverse("invoice_payment", args=[allocations[0].invoice.code]),
+                "numbers": [invoice.number for invoice in invoices],
+                "path": reverse("invoice_payment", args=[invoices[0].code]),
                 "problems_path": f"{reverse('payment_problems')}#{payment.decline_reason}",
             },
             # Nobody was there when it was charged: whoever reads the mail can pay at once (P18).
             secret_context={"pay_link": link} if link else None,
             reference=f"payment:{payment.code}",
-            key=f"declined:{payment.code}:{person.pk}",
+            key=f"{what}:{payment.code}:{person.pk}",
         )
 
 
@@ -98,34 +109,6 @@ def tell_debit_announced(notice: DebitNotice) -> None:
             },
             reference=f"invoice:{notice.invoice.code}",
             key=f"debit:{notice.pk}:{held.user_id}",
-        )
-
-
-def tell_returned(payment: Payment) -> None:
-    """The bank took a payment back, and what is owed again, to those who look after payment (§3.9)."""
-    allocations = list(payment.allocations.filter(status="settled").select_related("invoice").order_by("invoice_id"))
-    if not allocations:
-        return
-    people = [held.user for held in holders(Action.INVOICE_RECEIVE_DUNNING, payment.profile)]
-    for person in _payer_and(payment, people):
-        with translation.override(person.language):
-            decline = explain(payment.decline_reason)
-            sentence, advice = str(decline.sentence), [str(step) for step in decline.advice]
-        mail_person(
-            person,
-            template="payment_returned",
-            mail_class=MailClass.PAYMENT_TROUBLE,
-            context={
-                "amount": payment.amount,
-                "method": payment.method_text,
-                "sentence": sentence,
-                "advice": advice,
-                "numbers": [allocation.invoice.number for allocation in allocations],
-                "path": reverse("invoice_payment", args=[allocations[0].invoice.code]),
-                "problems_path": f"{reverse('payment_problems')}#{payment.decline_reason}",
-            },
-            reference=f"payment:{payment.code}",
-            key=f"returned:{payment.code}:{person.pk}",
         )
 
 

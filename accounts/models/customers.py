@@ -295,7 +295,7 @@ class Seller(models.Model):
     # The first day on which VAT of consumers elsewhere in the Union is declared by the one-stop shop: from then on
     # they are charged the rate of their own country. Empty: the seller's turnover with them is below the threshold.
     one_stop_shop_from = models.DateField(_("one-stop shop from"), null=True, blank=True)
-    # The colour of the house on documents, as #rrggbb; empty for that of the portal.
+    # The colour of the house on documents, mails and pages, as #rrggbb; empty for that of the portal.
     accent = models.CharField(_("colour"), max_length=7, blank=True, default="", validators=[validate_accent])
     number_prefix = models.CharField(_("invoice number prefix"), max_length=8, default="G")
     payment_term_days = models.PositiveSmallIntegerField(_("payment term in days"), default=30)

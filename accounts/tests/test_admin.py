@@ -305,7 +305,6 @@ def test_the_seller_is_saved_in_official_spelling_with_its_history(client):
         ({"registration_number": "123"}, "registration_number"),
         ({"postal_code": "3013"}, "postal_code"),
         ({"time_zone": "Mars/Olympus"}, "time_zone"),
-        ({"accent": "#ffff00"}, "accent"),
         ({"accent": "red"}, "accent"),
         ({"accent": "#12345"}, "accent"),
         ({"number_prefix": "G 1"}, "number_prefix"),

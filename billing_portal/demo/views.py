@@ -61,7 +61,7 @@ def demo_mail(request: HttpRequest, mail: int) -> HttpResponse:
 
 
 @login_not_required
-@csp_replace({"style-src": ["'unsafe-inline'"], "img-src": ["data:"], "default-src": ["'none'"]})
+@csp_replace({"style-src": ["'unsafe-inline'"], "img-src": ["'self'", "data:"], "default-src": ["'none'"]})
 def demo_mail_html(request: HttpRequest, mail: int) -> HttpResponse:
     """The mail as a mail program draws it: styles in the text, no scripts, nothing from outside."""
     return HttpResponse(get_object_or_404(DemoMail, pk=mail).html)

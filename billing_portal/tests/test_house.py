@@ -112,6 +112,8 @@ RULES: list[tuple[Rule, str, set[str]]] = [
         "round(amount)",
         {
             "core/money.py",
+            "core/branding.py",  # colours
+            "accounts/branding.py",  # pixels
             "core/charts.py",  # coordinates
             "invoices/documents/figures.py",  # quantities and unit prices are shown to ten decimals
             "invoices/documents/worker.py",  # a time limit in seconds

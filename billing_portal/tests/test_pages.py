@@ -109,12 +109,15 @@ def test_T01_neither_tasks_nor_figures_tell_of_a_sibling_profile(owner, account)
     SubscriptionFactory(profile=sibling)
     TransferRequestFactory(profile=sibling, status="question", note="Which accounts?")
     invoice = InvoiceFactory(profile=sibling, issue_date=today - timedelta(days=20))
+    getting = ProfileRoleFactory(profile=sibling, role=Role.PROFILE_READER).user
     mail = queue_message(
-        to="inge@beta.example", template="test_mail", mail_class=MailClass.INVOICE_ISSUED, language="en", context={}
+        to=getting.email, template="test_mail", mail_class=MailClass.INVOICE_ISSUED, language="en", context={}
     )
     move(mail, MessageStatus.SENDING)
     move(mail, MessageStatus.GIVEN_UP)
-    Delivery.objects.create(invoice=invoice, email=mail.recipient, reason=Role.PROFILE_READER, message=mail)
+    Delivery.objects.create(
+        invoice=invoice, email=mail.recipient, user=getting, reason=Role.PROFILE_READER, message=mail
+    )
     PaymentFactory(invoices=[InvoiceFactory(profile=sibling)], status="succeeded")
     stranger = ProfileRoleFactory(profile=own, role=Role.PROFILE_OWNER).user
 

@@ -103,6 +103,8 @@ OPEN = {
     "pay_link_result": "what became of that payment",
     "gateway_webhook": "gateways sign what they send instead of signing in",
     "mail_webhook": "mail services bring the secret of their webhook instead of signing in",
+    "brand_css": "the colours of every page, also before signing in; nothing but colours and the path of the logo",
+    "brand_logo": "the vendor's logo, on pages and in mails",
     "healthz": "asked by the load balancer",
     "readyz": "asked by the load balancer",
 }

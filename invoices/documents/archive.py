@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 __all__ = [
     "FOLDER",
+    "SUFFIXES",
     "Damaged",
     "file_name",
     "make_document",
@@ -49,6 +50,7 @@ __all__ = [
 # Documents handed to the renderer before the first of them is stored.
 AHEAD = 2
 FOLDER = "invoices"
+SUFFIXES = {DocumentKind.PDF: "pdf", DocumentKind.UBL: "xml"}
 LONGEST_ERROR = 1000
 
 

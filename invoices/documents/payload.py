@@ -10,11 +10,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
+from core.branding import ACCENT
 from core.money import Money
 
 Kind = Literal["invoice", "credit_note"]
-# The accent of the portal (static/css/tokens.css), for a seller without a colour of its own.
-ACCENT = "#2454d6"
 
 
 @dataclass(frozen=True, slots=True)

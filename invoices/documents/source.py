@@ -13,10 +13,10 @@ from django.urls import reverse
 from django.utils.translation import override
 
 from accounts.address_rules import printed_lines
+from core.branding import ACCENT, WHITE, readable
 from core.money import Money
 from invoices.documents.codes import check_code
 from invoices.documents.payload import (
-    ACCENT,
     Check,
     ExchangedVat,
     InvoicePayload,
@@ -101,7 +101,7 @@ def supplier_of(copy: Mapping[str, str]) -> Supplier:
         email=copy.get("email", ""),
         logo=_logo(copy.get("logo", "")),
         address=_postal(copy),
-        accent=copy.get("accent") or ACCENT,
+        accent=readable(copy.get("accent") or ACCENT, WHITE),
     )
 
 

@@ -88,8 +88,11 @@ class Delivery(models.Model):
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries", db_index=False)
     email = models.EmailField(max_length=254)
     user = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    # Why this address gets it: the role it comes from.
+    # Why this address gets it: the role it comes from, that it was added, or that somebody sent it there.
     reason = models.CharField(max_length=32)
+    sent_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    # The delivery that came back and that this one mends.
+    in_place_of = models.ForeignKey("self", models.SET_NULL, null=True, related_name="replacements")
     message = models.OneToOneField(Message, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -16,7 +16,7 @@ from core.money import Money
 from core.policy import Action, Role, may
 from core.templatetags.ui import day_short, money
 from invoices import coming
-from invoices.deliveries import deliveries_of
+from invoices.deliveries import LOST, deliveries_of
 from invoices.models import Correction, CreditLot, CreditTransaction, Delivery, Invoice, InvoiceLine
 from invoices.services.preview import preview_invoices
 from invoices.tax import UNION, situation, treatment
@@ -108,6 +108,7 @@ def delivery_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
     return {
         "invoice": invoice,
         "deliveries": [_shown(delivery) for delivery in deliveries],
+        "may_repair": may(context["user"], Action.PROFILE_EDIT_RECIPIENTS, invoice),
         "dispatch": None if deliveries else getattr(invoice, "dispatch", None),
         "csrf_token": context.get("csrf_token"),
     }
@@ -151,13 +152,20 @@ def _shown(delivery: Delivery) -> dict[str, Any]:
     return {
         "pk": delivery.pk,
         "email": delivery.email,
-        "reason": _("Extra address") if delivery.reason == EXTRA else Role(delivery.reason).label,
+        "reason": _reason(delivery),
+        "is_lost": message.status in LOST and not delivery.is_replaced,  # type: ignore[attr-defined]
         "status": MessageStatus(message.status),
         "events": events,
         "next_try": message.next_attempt_at if message.status == MessageStatus.DEFERRED else None,
         "possibly_twice": message.possibly_twice,
         "has_ended": not message.is_unfinished,
     }
+
+
+def _reason(delivery: Delivery) -> str:
+    if delivery.sent_by is not None:
+        return _("Sent by %(name)s") % {"name": delivery.sent_by}
+    return _("Extra address") if delivery.reason == EXTRA else str(Role(delivery.reason).label)
 
 
 def _event(delivery: Delivery, attempt: dict[str, Any]) -> tuple[datetime, str, str]:

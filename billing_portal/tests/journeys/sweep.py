@@ -25,6 +25,7 @@ from accounts.tests.passkeys import add_passkey
 from billing_portal.models import TakeOut
 from billing_portal.reviews import finish_review, save_choices, start_review
 from billing_portal.tests.journeys.sweep_access import add_access_pages
+from billing_portal.tests.journeys.sweep_mail import add_mail_pages
 from billing_portal.tests.journeys.sweep_owing import add_owing_pages
 from billing_portal.tests.journeys.swept import LONG, Pages
 from core.codes import new_code
@@ -70,6 +71,7 @@ def make_pages() -> Pages:
     online = _online_pages(pages, organisation)
     add_access_pages(pages, account, profile)
     add_owing_pages(pages, account, online)
+    add_mail_pages(pages, profile)
     _empty_pages(pages)
     people = ("contact_information", "communication_preferences", "preferences", "scopes")
     for name in ("home", "help", "payment_problems", *people):
