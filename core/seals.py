@@ -4,8 +4,8 @@ A job seals every new entry: the seal holds the digest of what the entry says (i
 acting) and is chained to the seal before it, one chain per account. Nobody can then change an entry
 without breaking the chain, not even somebody who may write to the database.
 
-Lawful erasure empties fields of entries by `erase_history` alone, and seals what is left; verification
-tells such entries from altered ones. What came in since the last run of the job has no seal yet and
+Lawful erasure empties fields of entries by `erase_history` and `erase_actors` alone, and seals what is left;
+verification tells such entries from altered ones. What came in since the last run of the job has no seal yet and
 is counted as the unsealed tail.
 """
 
@@ -92,21 +92,37 @@ def erase_history(model: type[models.Model], row_id: int, *, fields: Sequence[st
     The one lawful way to change history: for personal data that has to go. In the caller's transaction.
     """
     event = next(each for each in event_models() if each.pgh_tracked_model is model)  # type: ignore[attr-defined]
-    label, columns = event._meta.label_lower, _columns(event)
     with transaction.atomic(), connection.cursor() as cursor:
         _lock(cursor)
         # The role of the portal may not update history; this one function, which its owner made, may.
         cursor.execute("SELECT core_erase_history(%s::regclass, %s, %s)", [event._meta.db_table, row_id, list(fields)])
-        cursor.execute(
-            f"""
-            SELECT e.pgh_id, s.chain, {_DIGEST}
-            FROM {_table(event)} e LEFT JOIN pghistory_context c ON c.id = e.pgh_context_id
-            JOIN core_historyseal s ON s.table = %(label)s AND s.entry = e.pgh_id AND s.erased = ''
-            WHERE e.pgh_obj_id = %(row)s ORDER BY e.pgh_id
-            """,  # noqa: S608 names of tables and columns
-            {"label": label, "row": row_id, "columns": columns},
-        )
-        _append(label, cursor.fetchall(), columns, erased=",".join(fields))
+        _seal_again(cursor, event, "e.pgh_obj_id = %(of)s", row_id, erased=",".join(fields))
+
+
+def erase_actors(actors: Sequence[int]) -> None:
+    """Take the names, network addresses and browsers of these people (primary keys) out of everything that they did,
+    leave `#` and the number of each, and seal what is left (I27, I29). In the caller's transaction."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        _lock(cursor)
+        cursor.execute("SELECT core_erase_actors(%s::bigint[])", [list(actors)])
+        for event in event_models():
+            _seal_again(cursor, event, "c.metadata->>'actor' = ANY(%(of)s)", list(map(str, actors)), erased="actor")
+
+
+def _seal_again(cursor: Any, event: type[models.Model], which: str, of: Any, *, erased: str) -> None:
+    """Seal what is left of entries that were sealed before; `which` is a condition over the entry `e` and who was
+    acting, `c`."""
+    label, columns = event._meta.label_lower, _columns(event)
+    cursor.execute(
+        f"""
+        SELECT e.pgh_id, s.chain, {_DIGEST}
+        FROM {_table(event)} e LEFT JOIN pghistory_context c ON c.id = e.pgh_context_id
+        JOIN core_historyseal s ON s.table = %(label)s AND s.entry = e.pgh_id AND s.erased = ''
+        WHERE {which} ORDER BY e.pgh_id
+        """,  # noqa: S608 names of tables and columns, and conditions of ours
+        {"label": label, "of": of, "columns": columns},
+    )
+    _append(label, cursor.fetchall(), columns, erased=erased)
 
 
 def verify_seals() -> Verdict:

@@ -14,6 +14,7 @@ from invoices.documents.source import FACTS
 from invoices.models import ChargeUpload, CreditLot, Delivery, Dispatch, Document, Preflight, RunRange
 from invoices.services.charge_uploads import import_upload
 from invoices.services.credits import EXPIRY_NOTICES, expire_credit, tell_of_expiring_credit, today_of
+from invoices.services.lateness import warn_of_lateness
 from invoices.services.looking import look_beforehand
 from invoices.services.purchase_orders import warn_of_budgets
 from invoices.services.run import bill_range
@@ -31,6 +32,12 @@ def start_billing(slot: datetime) -> None:
     """Bill the profiles whose invoice day has come, each in its time zone, and those that were missed."""
     # By now, and not by the slot: one that was missed does all that is due since.
     start_due_runs(timezone.now())
+
+
+@clock("daily", at=time(7))
+def warn_of_late_invoices(slot: datetime) -> None:
+    """Say in the log what is not invoiced yet when the law's last day is near (L2)."""
+    warn_of_lateness(timezone.localdate(slot))
 
 
 @job(due=lambda now: Preflight.objects.filter(status=RunStatus.RUNNING, is_by_command=False))

@@ -13,7 +13,15 @@ from django.views.decorators.http import require_safe
 from core.admin import render_page
 from invoices.documents.render import RenderFailed
 from invoices.models import Invoice
-from invoices.previews import LANGUAGES, LOOKS, in_look, kinds_of_mail, shown_document, shown_mail
+from invoices.previews import (
+    LANGUAGES,
+    LOOKS,
+    in_look,
+    kinds_of_document,
+    kinds_of_mail,
+    shown_document,
+    shown_mail,
+)
 
 # A mail brings its style along, and fetches nothing but the vendor's logo.
 MAIL_POLICY = {
@@ -39,7 +47,7 @@ class PreviewsMails(admin.ModelAdmin):
                 name="invoices_invoice_preview_mail",
             ),
             path(
-                "<int:pk>/preview/document/<slug:language>/",
+                "<int:pk>/preview/document/<slug:kind>/<slug:language>/",
                 site(require_safe(self.document)),
                 name="invoices_invoice_preview_document",
             ),
@@ -49,7 +57,7 @@ class PreviewsMails(admin.ModelAdmin):
     def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Every mail and document by name, and the chosen mail in both languages."""
         invoice = self._chosen(request, pk)
-        kinds = list(kinds_of_mail(invoice))
+        kinds = list(kinds_of_mail())
         template = request.GET.get("mail", "invoice_issued")
         shown = [mail for language in LANGUAGES if (mail := shown_mail(invoice, template, language)) is not None]
         return render_page(
@@ -59,6 +67,7 @@ class PreviewsMails(admin.ModelAdmin):
             title=_("Preview with the data of %(invoice)s") % {"invoice": invoice},
             invoice=invoice,
             kinds=kinds,
+            documents=kinds_of_document(),
             template=template,
             shown=shown,
             languages=LANGUAGES,
@@ -78,15 +87,18 @@ class PreviewsMails(admin.ModelAdmin):
         response["Cache-Control"] = "no-store"
         return response
 
-    def document(self, request: HttpRequest, pk: int, language: str) -> HttpResponse:
+    def document(self, request: HttpRequest, pk: int, kind: str, language: str) -> HttpResponse:
         """The PDF as it would come out now. It is made for this look alone."""
         invoice = self._chosen(request, pk)
-        if language not in LANGUAGES:
+        if language not in LANGUAGES or kind not in dict(kinds_of_document()):
             raise Http404
         try:
-            content = shown_document(invoice, language)
+            content = shown_document(invoice, kind, language)
         except RenderFailed as error:
             messages.error(request, _("The document could not be made: %(error)s") % {"error": error})
+            return redirect("admin:invoices_invoice_preview", invoice.pk)
+        if content is None:
+            messages.warning(request, _("There is none of this kind yet, so there is nothing to show it with."))
             return redirect("admin:invoices_invoice_preview", invoice.pk)
         headers = {"Content-Disposition": 'inline; filename="preview.pdf"', "Cache-Control": "no-store"}
         return HttpResponse(content, content_type="application/pdf", headers=headers)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from core.models import Message
 from core.querysets import UNFINISHED
 from core.retention import keeps, start_of
-from invoices.models import Delivery, Document, VatGroup
+from invoices.models import CorrectionRequest, Delivery, Document, VatGroup
 
 YEARS, LONG_YEARS = 7, 10
 MAIL_YEARS = 2
@@ -56,6 +56,21 @@ def _other_mails(on: date) -> QuerySet[Message]:
 @keeps("other mails", for_=_("2 years"), due=_other_mails)
 def erase_mails(rows: Sequence[Message]) -> None:
     Message.objects.filter(pk__in=[row.pk for row in rows]).delete()
+
+
+@keeps(
+    "texts of corrections",
+    for_=KEPT,
+    due=lambda on: (
+        CorrectionRequest.objects.filter(is_over(on))
+        .exclude(status="open")
+        .exclude(proposed={}, explanation="", answer="")
+    ),
+)
+def erase_correction_texts(rows: Sequence[CorrectionRequest]) -> None:
+    """What was asked for and answered in words; that it was stays, since the books name it."""
+    ids = [row.pk for row in rows]
+    CorrectionRequest.objects.filter(pk__in=ids).update(proposed={}, explanation="", answer="")
 
 
 def remove_files(names: Iterable[str]) -> None:

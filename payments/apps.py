@@ -8,3 +8,4 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("payments.checks")
+        import_module("payments.previews")

@@ -42,14 +42,17 @@ from billing_portal.demo.catalogue import PRODUCTS, SELLER
 from billing_portal.demo.people import ALFA, BETA, PASSWORD, PEOPLE, Person
 from billing_portal.demo.rights import away_and_invited, invoice_viewers, reviewed, viewed_as
 from billing_portal.demo.usage import usage_file
+from billing_portal.take_outs import ask_for_take_out
+from core.bounces import Bounce, note_bounce
 from core.history import acting
 from core.jobs import registry, run_due
+from core.mail_events import note_complaint
 from core.models import Message
 from core.money import Money
 from core.periods import Month, months_between
 from core.policy import Role
 from core.uploads import CheckedFile
-from invoices.models import Invoice, ParkReason
+from invoices.models import Delivery, Invoice, ParkReason
 from invoices.services.charge_import import import_charges
 from invoices.services.correction_requests import approve_correction, request_correction
 from invoices.services.credits import give_credit
@@ -142,6 +145,7 @@ def make_world(say: Say) -> None:
     _questions(world)
     _transfer(world)
     _statement(world)
+    _mail_and_take_out(world)
     _credits_and_corrections(world)
     _direct_debit(world)
     _work()
@@ -590,6 +594,21 @@ def _statement(world: World) -> None:
         ends_on=min(world.last_month.next.last, world.today),
         by=world.people["marieke@alfa.example"],
     )
+
+
+def _mail_and_take_out(world: World) -> None:
+    """A mailbox that is gone, somebody who marked an invoice as spam, and everything of Alfa ready to be downloaded."""
+    for profile, email, words in (
+        ("Operations NL", "facturen@boekhouder.example", "5.1.1 no such mailbox here"),
+        ("Warehouse Rotterdam", "daan@alfa.example", ""),
+    ):
+        rows = Delivery.objects.filter(invoice__profile__name=profile, email=email, message__status="accepted")
+        sent = rows.select_related("message").order_by("pk").last()
+        if sent is not None and words:
+            note_bounce(Bounce(sent.message.message_id, words, 550))
+        elif sent is not None:
+            note_complaint(sent.message)
+    ask_for_take_out(world.profiles["Operations NL"].account, by=world.people["marieke@alfa.example"])
 
 
 def _collect(world: World) -> None:

@@ -197,3 +197,23 @@ def test_F17_what_arrived_is_not_mended(client, invoice, owner, reader, mail_ser
     with pytest.raises(Refused) as refusal:
         repair_delivery(delivery, email=ACCOUNTING, by=owner)
     assert refusal.value.code == "arrived"
+
+
+def test_P14_a_link_of_a_mail_leads_there_through_the_sign_in_and_tells_another_person_who_they_are(
+    client, invoice, reader, mail_server, settings
+):
+    send()
+    mail = next(each for each in mail_server.received if each["To"] == reader.email)
+    link = f"{settings.BASE_URL}{invoice.get_absolute_url()}"
+    assert link in mail.get_body(("plain",)).get_content()
+    path = link.removeprefix(settings.BASE_URL)
+
+    [(to_sign_in, _status)] = client.get(path, follow=True).redirect_chain
+    assert to_sign_in == f"{reverse('account_login')}?next={path}"
+    client.force_login(reader)
+    assert client.get(path).status_code == 200
+    other = AccountRoleFactory(user=UserFactory(email="somebody@beta.example")).user
+    client.force_login(other)
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "You are signed in as somebody@beta.example" in answer.text

@@ -2,14 +2,17 @@
 
 import io
 import re
+import zipfile
 
 import pytest
 from pypdf import PdfReader
 
 from accounts.tests.factories import BillingAccountFactory, UserFactory
 from billing_portal.tests.journeys.person import KEYBOARD, MOUSE
+from core.archives import CHECKSUMS
 from core.jobs import run_due
 from core.templatetags.ui import money
+from invoices.documents.codes import check_code, shown_code
 from invoices.models import Document
 from invoices.tests.factories import InvoiceFactory
 from profiles.tests.factories import BillingProfileFactory
@@ -94,6 +97,59 @@ def test_I5_the_pdf_has_the_figures_of_the_page(person, way, marieke, profiles):
         assert squeezed(figure) in shown
         assert squeezed(figure) in text
     assert invoice.number in text
+
+
+def test_several_invoices_come_as_one_archive(person, marieke, profiles):
+    made = [InvoiceFactory(profile=profile) for profile in profiles]
+    while run_due():
+        pass
+    reader = person(marieke)
+    reader.opens(f"/billing-accounts/{profiles[0].account.code}/invoices/")
+    with reader.page.expect_download() as download:
+        reader.follows("Download documents")
+    names = zipfile.ZipFile(download.value.path()).namelist()
+    assert all(f"{invoice.number}.pdf" in " ".join(names) for invoice in made)
+    assert CHECKSUMS in names
+
+
+def test_L8_everything_is_asked_for_waited_for_and_downloaded(person, marieke, profiles):
+    InvoiceFactory(profile=profiles[0])
+    while run_due():
+        pass
+    owner = person(marieke)
+    owner.opens(f"/billing-accounts/{profiles[0].account.code}/take-out/")
+    owner.presses("Prepare a take-out")
+    owner.sees("The take-out is being prepared. You get a mail when it is ready.")
+    owner.sees("One is being prepared now.")
+    owner.looks()
+    while run_due():
+        pass
+    owner.opens(f"/billing-accounts/{profiles[0].account.code}/take-out/")
+    owner.sees("Ready")
+    owner.looks()
+    with owner.page.expect_download() as download:
+        owner.follows("Download")
+    assert CHECKSUMS in zipfile.ZipFile(download.value.path()).namelist()
+
+
+def test_L4_whoever_holds_a_paper_asks_whether_it_is_ours(person, profiles):
+    invoice = InvoiceFactory(profile=profiles[0])
+    while run_due():
+        pass
+    holder = person()
+    holder.opens("/check/")
+    holder.types("Code", "0000-0000-0000")
+    holder.presses("Check")
+    holder.sees(
+        "We made no document with this code. Compare it with the paper once more. If it is right, do not pay, and "
+        "tell us."
+    )
+    holder.looks()
+    holder.types("Code", shown_code(check_code(invoice.code)).lower())
+    holder.presses("Check")
+    holder.sees(invoice.number)
+    holder.does_not_see("Operations NL")
+    holder.looks()
 
 
 def follows_segment(somebody, label: str) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from accounts.tests.factories import BillingAccountFactory, UserFactory
 from billing_portal.tests.journeys.conftest import until
+from core.jobs import run_due
 from core.policy import Role
 from invoices.models import Delivery, Dispatch
 from invoices.tests.factories import InvoiceFactory
@@ -67,3 +68,56 @@ def test_S4_2a_opting_out_ends_it_for_all_at_once(person, worker):
     marieke.sees("Not sent by e-mail")
     marieke.looks()
     assert not Delivery.objects.exists()
+
+
+def test_F17_what_came_back_is_mended_from_the_task_in_one_step(person, mailbox, mail_server):
+    owner = UserFactory(name="Marieke de Vries", email="marieke@alfa.example")
+    account = BillingAccountFactory(name="Alfa Logistiek B.V.", owner=owner)
+    profile = BillingProfileFactory(account=account, name="Operations NL", sends_invoices=True)
+    tom = UserFactory(name="Tom Visser", email="tom@alfa.example")
+    ProfileRoleFactory(profile=profile, user=tom, role=Role.INVOICE_MANAGER)
+    mail_server.answers_to_recipient[tom.email] = ["550 5.1.1 no such mailbox here"]
+    invoice = InvoiceFactory(profile=profile)
+    run_until_done()
+    assert Delivery.objects.get().message.status == "bounced"
+
+    marieke = person(owner)
+    marieke.opens("/")
+    marieke.sees("Invoice e-mail to %(address)s came back", address=tom.email)
+    marieke.looks()
+    marieke.follows("Fix and send again")
+    marieke.reads("Fix the address and send again")
+    marieke.sees("5.1.1 no such mailbox here")
+    marieke.looks()
+    marieke.types("E-mail address", "tom.visser@alfa.example")
+    marieke.presses("Send again")
+    marieke.sees("The invoice goes to %(email)s.", email="tom.visser@alfa.example")
+    assert invoice.number in mailbox("tom.visser@alfa.example")["Subject"]
+    marieke.opens("/")
+    marieke.does_not_see("Fix and send again")
+
+
+def test_S4_somebody_who_reads_sends_an_invoice_to_their_accounting(person, mailbox):
+    profile = BillingProfileFactory(account=BillingAccountFactory(name="Alfa Logistiek B.V."), name="Operations NL")
+    reader = ProfileRoleFactory(profile=profile, user=UserFactory(name="Fatima"), role=Role.PROFILE_READER).user
+    invoice = InvoiceFactory(profile=profile)
+    run_until_done()
+    fatima = person(reader)
+    fatima.opens(f"/invoices/{invoice.code}/")
+    fatima.follows("Send to my accounting")
+    fatima.reads("Send to my accounting")
+    fatima.looks()
+    fatima.types("E-mail address", "inkoop@boekhouding.example")
+    fatima.presses("Send")
+    fatima.sees("The invoice goes to %(email)s.", email="inkoop@boekhouding.example")
+    mail = mailbox("inkoop@boekhouding.example")
+    assert [part.get_content_type() for part in mail.iter_attachments()] == ["application/pdf", "application/xml"]
+    fatima.opens(f"/invoices/{invoice.code}/")
+    fatima.sees("Sent by %(name)s", name="Fatima")
+    fatima.looks()
+
+
+def run_until_done() -> None:
+    """What a worker does with an issued invoice, before anybody looks."""
+    while run_due():
+        pass
