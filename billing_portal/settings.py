@@ -56,7 +56,7 @@ INSTALLED_APPS = [
     "support",
     "billing_portal",
     "billing_portal.demo",
-    "django.contrib.admin",
+    "billing_portal.staff_app.StaffConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -55,7 +55,7 @@ class MessageAdmin(ReadOnly, admin.ModelAdmin):
     """Every mail, and what the mail server said of it."""
 
     list_display = ("created_at", "recipient", "template", "reference", "status", "attempts", "last_error")
-    list_filter = ("status", "mail_class", "possibly_twice")
+    list_filter = ("status", "created_at", "mail_class", "possibly_twice")
     search_fields = ("recipient__startswith", "reference__startswith", "message_id__exact")
     ordering = ("-pk",)
     exclude = ("secret_context",)
@@ -117,12 +117,25 @@ class MailComplaintAdmin(ReadOnly, admin.ModelAdmin):
         self.message_user(request, said % number, messages.SUCCESS)
 
 
+class Stopped(admin.SimpleListFilter):
+    """What no worker tries again."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("stopped", gettext_lazy("Failed for good"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.stopped(at=timezone.now()) if self.value() == "stopped" else queryset
+
+
 @admin.register(JobClaim)
 class JobClaimAdmin(ReadOnly, admin.ModelAdmin):
     """What a worker has in hand, and what failed. Deleting is how a stopped row is tried again."""
 
     list_display = ("job", "row_id", "started_at", "until", "tries_left", "last_error")
-    list_filter = ("job", "tries_left")
+    list_filter = (Stopped, "job", "tries_left")
     ordering = ("tries_left", "-until")
     actions = ("try_again",)
 

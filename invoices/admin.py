@@ -1,15 +1,20 @@
 """The vendor's staff: what was billed and imported. Documents are made by the billing run and are final."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.admin import ReadOnly
+from core.states import move_all
 from invoices.charge_admin import ChargeUploadAdmin  # noqa: F401 a page of its own
 from invoices.correction_admin import CorrectionRequestAdmin, CreditsInvoices  # noqa: F401 pages of their own
 from invoices.credit_admin import CreditLotAdmin  # noqa: F401 a page of its own
 from invoices.exchange_admin import ExchangeRateAdmin  # noqa: F401 a page of its own
-from invoices.models import ChargeImport, Invoice, NumberSeries
+from invoices.models import ChargeImport, Document, Invoice, NumberSeries
 from invoices.preview_admin import PreviewsMails
 from invoices.run_admin import BillingRunAdmin  # noqa: F401 pages of their own
+from invoices.states import DocumentStatus
 
 
 @admin.register(Invoice)
@@ -21,6 +26,28 @@ class InvoiceAdmin(PreviewsMails, CreditsInvoices, ReadOnly, admin.ModelAdmin):
     search_fields = ("number__startswith",)
     ordering = ("-issue_date", "-pk")
     show_full_result_count = False
+
+
+@admin.register(Document)
+class DocumentAdmin(ReadOnly, admin.ModelAdmin):
+    """The files of invoices, and why one could not be made."""
+
+    list_display = ("invoice", "kind", "status", "last_error", "made_at")
+    list_filter = ("status", "kind")
+    list_select_related = ("invoice",)
+    search_fields = ("invoice__number__startswith",)
+    ordering = ("-pk",)
+    actions = ("make_again",)
+    show_full_result_count = False
+
+    def has_make_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("invoices.change_document")  # type: ignore[union-attr]
+
+    @admin.action(description=gettext_lazy("Let the worker try again what could not be made"), permissions=["make"])
+    def make_again(self, request: HttpRequest, chosen: QuerySet[Document]) -> None:
+        number = len(move_all(list(chosen.filter(status=DocumentStatus.FAILED)), DocumentStatus.PENDING))
+        said = ngettext("%d document is tried again.", "%d documents are tried again.", number)
+        self.message_user(request, said % number, messages.SUCCESS)
 
 
 @admin.register(ChargeImport)

@@ -19,6 +19,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from core.admin import ReadOnly, ReadOnlyInline, render_page
 from core.errors import Refused
 from core.forms import posted
+from core.states import move_all
+from invoices.states import DocumentStatus
 from payments.bank_admin import BankEntryAdmin, BankFileAdmin  # noqa: F401 pages of their own
 from payments.collecting_admin import CollectionCaseAdmin, PayLinkAdmin  # noqa: F401 pages of their own
 from payments.forms import DecisionForm, TransferDecisionForm
@@ -31,6 +33,7 @@ from payments.models import (
     GatewayEvent,
     GatewayHealth,
     Mandate,
+    Paper,
     Payment,
     PaymentDecision,
     PaymentMethod,
@@ -292,6 +295,28 @@ class TransferRequestAdmin(ReadOnly, admin.ModelAdmin):
             approve_request(transfer, term_days=values["term_days"], note=note, by=by, at=now)
         else:
             decline_request(transfer, reason=note, by=by, at=now)
+
+
+@admin.register(Paper)
+class PaperAdmin(ReadOnly, admin.ModelAdmin):
+    """Receipts and statements of account, and why one could not be made."""
+
+    list_display = ("created_at", "kind", "account", "status", "last_error", "made_at")
+    list_filter = ("status", "kind")
+    list_select_related = ("account",)
+    search_fields = ("code__exact", "payment__receipt_number__startswith")
+    ordering = ("-pk",)
+    actions = ("make_again",)
+    show_full_result_count = False
+
+    def has_make_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.change_paper")
+
+    @admin.action(description=gettext_lazy("Let the worker try again what could not be made"), permissions=["make"])
+    def make_again(self, request: HttpRequest, chosen: QuerySet[Paper]) -> None:
+        number = len(move_all(list(chosen.filter(status=DocumentStatus.FAILED)), DocumentStatus.PENDING))
+        said = ngettext("%d document is tried again.", "%d documents are tried again.", number)
+        self.message_user(request, said % number, messages.SUCCESS)
 
 
 @admin.register(Mandate)

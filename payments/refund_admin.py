@@ -16,6 +16,7 @@ from core.admin import ReadOnly, render_page
 from core.errors import Refused
 from core.forms import posted
 from invoices.models import Invoice
+from payments.bank_admin import ForAPerson
 from payments.models import Payment, Refund, WriteOff
 from payments.refund_forms import AmountForm, InvoiceNumberForm
 from payments.services.refunds import (
@@ -48,7 +49,7 @@ class RefundAdmin(ReadOnly, admin.ModelAdmin):
     """Money that goes back, and who asked and agreed."""
 
     list_display = ("asked_at", "payment", "amount", "status", "reason", "asked_by", "agreed_by", "settled_at")
-    list_filter = ("status",)
+    list_filter = (ForAPerson, "status")
     list_select_related = ("payment", "asked_by", "agreed_by")
     search_fields = ("payment__code", "payment__receipt_number")
     ordering = ("-pk",)

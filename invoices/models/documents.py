@@ -45,6 +45,8 @@ class Document(models.Model):
     objects = PolicyQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("document")
+        verbose_name_plural = _("documents")
         constraints = [
             models.UniqueConstraint(fields=["invoice", "kind"], name="one_document_of_a_kind"),
             models.UniqueConstraint(

@@ -49,6 +49,20 @@ def add_owing_pages(pages: Pages, account: BillingAccount, online: BillingAccoun
     for query in ("", "?line=1", "?q=nothing"):
         pages.add("owner", "invoice_usage", usage.code, query=query)
     _balance(pages, online)
+    _staff(pages, today)
+
+
+def _staff(pages: Pages, today: date) -> None:
+    """What staff look at first, with something in it and with nothing; and a search."""
+    for name in ("admin:index", "admin:exceptions", "admin:receivables", "admin:ledger", "admin:staff_search"):
+        pages.add("staff", name)
+    for query in ("?by=invoice&sort=oldest", "?q=nobody", f"?on={today - timedelta(days=3000)}", "?on=never"):
+        pages.add("staff", "admin:receivables", query=query)
+    year = f"?starts_on={today - timedelta(days=300)}&ends_on={today}"
+    for query in (f"{year}&currency=EUR", f"?starts_on={today}&ends_on=2020-01-01"):
+        pages.add("staff", "admin:ledger", query=query)
+    for query in ("?q=alfa", "?q=nothing"):
+        pages.add("staff", "admin:staff_search", query=query)
 
 
 def _issued(profile: BillingProfile, *, days: int = 3, **values: Any) -> Invoice:
