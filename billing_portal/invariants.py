@@ -215,17 +215,32 @@ INVARIANTS = (
         "I10",
         "A payment is allocated for what it is, in its own account and currency, and no invoice takes more than it is",
         """
-        SELECT 'payment ' || p.code FROM payments_payment p JOIN payments_allocation a ON a.payment_id = p.id
-        GROUP BY p.id HAVING sum(a.amount_minor) <> p.amount_minor
+        SELECT 'payment ' || p.code FROM payments_payment p
+        LEFT JOIN payments_allocation a ON a.payment_id = p.id AND (p.settled_at IS NULL OR a.status = 'settled')
+        LEFT JOIN invoices_creditlot l ON l.id = p.balance_lot_id
+        GROUP BY p.id, l.id HAVING coalesce(sum(a.amount_minor), 0) + coalesce(l.original_minor, 0) <> p.amount_minor
         UNION ALL
         SELECT 'payment ' || p.code || ' on ' || coalesce(i.number, i.code)
         FROM payments_allocation a JOIN payments_payment p ON p.id = a.payment_id
         JOIN invoices_invoice i ON i.id = a.invoice_id
         WHERE p.account_id <> i.account_id OR p.currency <> i.currency
         UNION ALL
-        SELECT coalesce(i.number, i.code) || ': payments settle ' || sum(a.amount_minor)
-        FROM invoices_invoice i JOIN payments_allocation a ON a.invoice_id = i.id AND a.status = 'settled'
-        GROUP BY i.id HAVING sum(a.amount_minor) > i.total_minor - i.prepaid_minor
+        SELECT coalesce(i.number, i.code) || ': settled ' || i.settled_minor || ', of that by payments, set off, '
+            || 'written off and by balance ' || s.minor
+        FROM invoices_invoice i CROSS JOIN LATERAL (
+            SELECT coalesce(sum(minor), 0) AS minor FROM (
+                SELECT a.amount_minor - coalesce(
+                    (SELECT sum(r.amount_minor) FROM payments_refundpart r WHERE r.allocation_id = a.id), 0) AS minor
+                FROM payments_allocation a JOIN payments_payment p ON p.id = a.payment_id
+                WHERE a.invoice_id = i.id AND a.status = 'settled' AND p.status NOT IN ('charged_back', 'undone')
+                UNION ALL
+                SELECT o.amount_minor FROM invoices_offset o WHERE i.id IN (o.invoice_id, o.credit_note_id)
+                UNION ALL
+                SELECT w.amount_minor FROM payments_writeoff w WHERE w.invoice_id = i.id AND w.status = 'done'
+                UNION ALL
+                SELECT -t.amount_minor FROM invoices_credittransaction t WHERE t.invoice_id = i.id AND t.kind = 'paid'
+            ) settling) s
+        WHERE s.minor > i.settled_minor
         UNION ALL
         SELECT coalesce(i.number, i.code) || ': set off with ' || n.number || ' of another profile'
         FROM invoices_offset o JOIN invoices_invoice i ON i.id = o.invoice_id
@@ -267,6 +282,12 @@ INVARIANTS = (
         SELECT i.number || ': locked, and not disputed' FROM invoices_invoice i
         WHERE i.status = 'locked' AND NOT EXISTS (
             SELECT 1 FROM invoices_dispute d WHERE d.invoice_id = i.id AND d.status = 'open')
+        UNION ALL
+        SELECT i.number || ': disputed for ' || i.disputed_minor || ', and ' || i.status FROM invoices_invoice i
+        WHERE (i.disputed_minor > 0) <> EXISTS (
+                SELECT 1 FROM invoices_dispute d WHERE d.invoice_id = i.id AND d.status = 'open')
+           OR (i.status IN ('due', 'locked') AND i.disputed_minor > 0
+               AND (i.status = 'locked') <> (i.disputed_minor >= i.amount_due_minor))
         """,
     ),
     Invariant(
@@ -289,7 +310,7 @@ INVARIANTS = (
         """
         SELECT 'payment ' || p.code || ': posted ' || coalesce(sum(l.amount_minor), 0)
         FROM payments_payment p
-        LEFT JOIN invoices_posting l ON l.reference = 'payment:' || p.code AND l.credit = 'receivable'
+        LEFT JOIN invoices_posting l ON l.reference = 'payment:' || p.code AND l.credit IN ('receivable', 'credits')
         WHERE p.status IN ('succeeded', 'partially_refunded', 'refunded', 'charged_back')
         GROUP BY p.id HAVING coalesce(sum(l.amount_minor), 0) <> p.amount_minor
         UNION ALL

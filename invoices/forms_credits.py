@@ -15,7 +15,7 @@ class GiveCreditForm(forms.Form):
 
     source = forms.ChoiceField(
         label=_("source"),
-        choices=CreditSource,
+        choices=[(each.value, each.label) for each in CreditSource if each != CreditSource.OVERPAID],
         help_text=_("Promotions and compensations lower the amount before VAT. Money paid in advance pays the total."),
     )
     starts_on = forms.DateField(

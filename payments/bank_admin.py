@@ -106,7 +106,8 @@ class BankEntryAdmin(ReadOnly, admin.ModelAdmin):
         form = BookingForm(posted(request), suggested=suggestions(entry) if is_open else [])
         if is_open and form.is_valid():
             try:
-                book_entry(entry, form.chosen(), why=BookedBy.STAFF, by=request.user)  # type: ignore[arg-type]
+                by, rest = request.user, form.cleaned_data["keeps_rest"]
+                book_entry(entry, form.chosen(), why=BookedBy.STAFF, by=by, keeps_rest=rest)  # type: ignore[arg-type]
             except Refused as refusal:
                 form.add_error(None, refusal)
             else:

@@ -33,6 +33,13 @@ class BookingForm(forms.Form):
         help_text=gettext_lazy("Several with a space between them. The oldest is paid first."),
     )
 
+    keeps_rest = forms.BooleanField(
+        label=gettext_lazy("Keep what these invoices do not need as a balance of the billing profile"),
+        required=False,
+        initial=True,
+        help_text=gettext_lazy("Without it the rest stays on the movement, to be booked to another billing profile."),
+    )
+
     def __init__(self, data: Mapping[str, Any] | None = None, *, suggested: Sequence[Invoice]) -> None:
         super().__init__(data)
         self.suggested = {str(invoice.pk): invoice for invoice in suggested}

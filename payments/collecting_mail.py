@@ -120,7 +120,7 @@ def _context(case: CollectionCase, act: Act, days: dict[str, date | None], langu
     with translation.override(language):
         said = {
             "number": invoice.number,
-            "amount": money_words(invoice.amount_due),
+            "amount": money_words(invoice.amount_asked),
             "due": day_words(invoice.due_date),
             "name": profile.name,
             **{name: day_words(day) if day else "" for name, day in days.items()},
@@ -131,7 +131,7 @@ def _context(case: CollectionCase, act: Act, days: dict[str, date | None], langu
             "opening": str(words.opening) % said,
             "tone": words.tone,
             "notes": [*_notes(case, act)],
-            "amount": invoice.amount_due,
+            "amount": invoice.amount_asked,
             "number": invoice.number,
             "due": invoice.due_date,
             "iban": str(invoice.seller.get("iban", "")),
@@ -147,7 +147,7 @@ def _notes(case: CollectionCase, act: Act) -> Iterable[str]:
     if act == Act.ANNOUNCE and (method := _charged_with(invoice.profile)):
         yield _("It is charged on that day with %(method)s. You need not do anything.") % {"method": method}
     if act == Act.DEMAND and is_dutch(invoice):
-        costs = collection_costs(invoice.amount_due)
+        costs = collection_costs(invoice.amount_asked)
         if costs is not None and is_consumer(invoice):
             yield _(
                 "If the amount is in our account within %(days)d days, counted from the day after you received this "

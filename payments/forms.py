@@ -294,7 +294,7 @@ class PayForm(forms.Form):
         self.invoice = invoice
         self.entered: Money | None = None
         self.methods = {shown.method.code: shown.method for shown in methods}
-        amount = amount or invoice.amount_due
+        amount = amount or invoice.amount_asked
         super().__init__(
             data,
             initial={
@@ -324,9 +324,9 @@ class PayForm(forms.Form):
 
     def clean_amount(self) -> Money:
         amount: Money = self.cleaned_data["amount"]
-        if amount > self.invoice.amount_due:
+        if amount > self.invoice.amount_asked:
             raise forms.ValidationError(
-                _("Only %(due)s is owed."), code="too_much", params={"due": money(self.invoice.amount_due)}
+                _("Only %(due)s is owed."), code="too_much", params={"due": money(self.invoice.amount_asked)}
             )
         self.entered = amount
         return amount

@@ -9,6 +9,7 @@ from django.utils import timezone
 from core.jobs import clock, job
 from payments.mail import tell_expiring
 from payments.models import (
+    BANK,
     BankEntry,
     CardSetup,
     CollectionCase,
@@ -24,7 +25,7 @@ from payments.models import (
 )
 from payments.querysets import EXPIRING_DAYS
 from payments.services import papers
-from payments.services.bank import BANK, look_at
+from payments.services.bank import look_at
 from payments.services.cards import finish_card_setup
 from payments.services.cases import close_settled
 from payments.services.collecting import go_on, open_cases

@@ -40,6 +40,7 @@ def send_receipt(payment: Payment, paper: Paper | None, file_name: str) -> None:
                 "method": payment.method_text,
                 "day": timezone.localdate(payment.settled_at),
                 "lines": lines,
+                "kept": payment.kept or None,
                 "path": payment.get_absolute_url(),
                 "receipt_path": reverse("payment_receipt", args=[payment.code]),
                 "attached": bool(attachments),

@@ -81,6 +81,8 @@ def _receipt(payment: Payment, language: str) -> tuple[Supplier, dict[str, Any]]
         }
         for each in booked
     ]
+    if payment.kept:
+        rows.append({"number": gettext("Balance of the billing profile"), "date": "", "amount": money(payment.kept)})
     return seller, {
         **_frame(seller, language),
         "title": title,
@@ -104,7 +106,7 @@ def _receipt(payment: Payment, language: str) -> tuple[Supplier, dict[str, Any]]
             "heading": gettext("Booked to"),
             "columns": [gettext("Invoice"), gettext("Invoice date"), gettext("Amount")],
             "rows": rows,
-            "total": {"label": gettext("Total"), "amount": money(booked_to)},
+            "total": {"label": gettext("Total"), "amount": money(booked_to + payment.kept)},
         },
         "remark": gettext("VAT is on the invoices, not on this receipt."),
     }
@@ -176,13 +178,13 @@ def statement_of(paper: Paper) -> Statement:
 
 
 def _payments_of(rows: list[dict[str, Any]]) -> dict[str, Payment]:
-    codes = {row["reference"].partition(":")[2] for row in rows if not row["reference"].startswith("invoice:")}
+    codes = {row["reference"].split(":")[1] for row in rows if not row["reference"].startswith("invoice:")}
     return {payment.code: payment for payment in Payment.objects.filter(code__in=codes)}
 
 
 def _words(row: dict[str, Any], payments: dict[str, Payment]) -> tuple[str, str]:
     """What a row is called, and the smaller print below it."""
-    cause, _colon, code = row["reference"].partition(":")
+    cause, code = row["reference"].split(":")[:2]
     numbers = sorted(number for number in row["numbers"] or [] if number)
     named = ", ".join(numbers[:NAMED])
     if len(numbers) > NAMED:
@@ -193,6 +195,10 @@ def _words(row: dict[str, Any], payments: dict[str, Payment]) -> tuple[str, str]
     payment = payments.get(code)
     if cause == "returned" and payment:
         return gettext("Payment taken back"), f"{payment.method_text} · {named}"
+    if cause == "won" and payment:
+        return gettext("Payment came back"), f"{payment.method_text} · {named}"
+    if cause == "balance":
+        return gettext("Paid from the balance"), named
     if payment:
         return f"{gettext('Payment')} {payment.receipt_number or ''}".strip(), f"{payment.method_text} · {named}"
     return (gettext("Owed again") if row["side"] > 0 else gettext("Settled")), named

@@ -74,6 +74,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("invoices/<code:code>/payment/", payments.invoice_payment, name="invoice_payment"),
     path("billing-profiles/<code:code>/payment/", several.profile_payment, name="profile_payment"),
     path("billing-accounts/<code:code>/balance/", several.account_balance, name="account_balance"),
+    path("invoices/<code:code>/balance/", collecting.invoice_balance, name="invoice_balance"),
     path("invoices/<code:code>/promise/", collecting.invoice_promise, name="invoice_promise"),
     path(
         "invoices/<code:code>/payment-links/revocation/",

@@ -8,7 +8,7 @@ from invoices.models.corrections import (
     CreditedLine,
     Offset,
 )
-from invoices.models.credits import CreditLot, CreditMove, CreditSource, CreditTransaction
+from invoices.models.credits import PAID_SOURCES, CreditLot, CreditMove, CreditSource, CreditTransaction
 from invoices.models.disputes import Dispute
 from invoices.models.documents import Delivery, Dispatch, Document, DocumentKind
 from invoices.models.exchange import ExchangeRate
@@ -20,6 +20,7 @@ from invoices.models.purchase_orders import OrderState, PurchaseOrder
 from invoices.models.runs import BillingRun, ParkedProfile, ParkReason, RunOrigin, RunRange, RunTotal
 
 __all__ = [
+    "PAID_SOURCES",
     "BillingHold",
     "BillingPeriod",
     "BillingRun",

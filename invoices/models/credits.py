@@ -21,11 +21,17 @@ from profiles.models import BillingProfile
 
 
 class CreditSource(models.TextChoices):
-    """Where a credit comes from. What is given lowers the amount before VAT; what was paid in advance pays after it."""
+    """Where a credit comes from. What is given lowers the amount before VAT; what was paid in advance, or more than
+    was owed, pays after it."""
 
     PROMOTION = "promotion", _("Promotion")
     COMPENSATION = "compensation", _("Compensation")
     PREPAID = "prepaid", _("Paid in advance")
+    OVERPAID = "overpaid", _("Paid too much")
+
+
+# The customer's own money: pays after VAT, and does not lapse.
+PAID_SOURCES = (CreditSource.PREPAID, CreditSource.OVERPAID)
 
 
 class CreditState(Status):
@@ -88,7 +94,7 @@ class CreditLot(models.Model):
             ),
             # Money that was paid does not lapse.
             models.CheckConstraint(
-                name="prepaid_credit_does_not_expire", condition=~Q(source="prepaid") | Q(expires_on=None)
+                name="prepaid_credit_does_not_expire", condition=~Q(source__in=PAID_SOURCES) | Q(expires_on=None)
             ),
         ]
         triggers = [
@@ -144,6 +150,11 @@ class CreditLot(models.Model):
         return Money(self.balance_minor, self.currency)
 
     @property
+    def is_paid(self) -> bool:
+        """Whether it is the customer's own money, and pays after VAT."""
+        return self.source in PAID_SOURCES
+
+    @property
     def used_share(self) -> int:
         """How much of it is gone, in percent."""
         return 100 - self.balance_minor * 100 // self.original_minor
@@ -173,6 +184,8 @@ class CreditMove(models.TextChoices):
     MOVED_OUT = "moved_out", _("Moved to another billing profile")
     MOVED_IN = "moved_in", _("Moved from another billing profile")
     CANCELLED = "cancelled", _("Taken back by the vendor")
+    PAID = "paid", _("Paid an open invoice")
+    REFUNDED = "refunded", _("Went back to the payer")
 
 
 class CreditTransaction(models.Model):
@@ -205,19 +218,19 @@ class CreditTransaction(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["lot", "kind", "invoice"],
-                condition=Q(invoice__isnull=False),
+                condition=Q(invoice__isnull=False) & ~Q(kind="paid"),
                 name="credit_moves_once_a_document",
             ),
             models.UniqueConstraint(fields=["lot"], condition=Q(kind="given"), name="credit_given_once"),
             models.CheckConstraint(
                 name="credit_move_has_its_sign",
                 condition=Q(kind__in=["given", "returned", "moved_in"], amount_minor__gt=0)
-                | Q(kind__in=["used", "expired", "moved_out", "cancelled"], amount_minor__lt=0),
+                | Q(kind__in=["used", "expired", "moved_out", "cancelled", "paid", "refunded"], amount_minor__lt=0),
             ),
             models.CheckConstraint(
                 name="credit_is_used_on_an_invoice",
-                condition=Q(kind__in=["used", "returned"], invoice__isnull=False)
-                | (~Q(kind__in=["used", "returned"]) & Q(invoice=None)),
+                condition=Q(kind__in=["used", "returned", "paid"], invoice__isnull=False)
+                | (~Q(kind__in=["used", "returned", "paid"]) & Q(invoice=None)),
             ),
         ]
         triggers = [
@@ -250,7 +263,7 @@ class CreditTransaction(models.Model):
                         IF EXISTS (
                             SELECT 1 FROM invoices_creditlot other
                             WHERE other.profile_id = lot.profile_id AND other.balance_minor > 0
-                                AND (other.source = 'prepaid') = (lot.source = 'prepaid')
+                                AND (other.source IN ('prepaid', 'overpaid')) = (lot.source IN ('prepaid', 'overpaid'))
                                 AND other.starts_on <= NEW.happened_on
                                 AND coalesce(other.expires_on, 'infinity') >= NEW.happened_on
                                 AND (coalesce(other.expires_on, 'infinity'), other.id)

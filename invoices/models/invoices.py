@@ -121,6 +121,8 @@ class Invoice(models.Model):
     prepaid_minor = models.BigIntegerField(default=0)
     # Paid since; written by one service only.
     settled_minor = models.BigIntegerField(default=0)
+    # How much of it, with VAT, the open dispute is about: that much is not asked for meanwhile.
+    disputed_minor = models.BigIntegerField(default=0, db_default=0)
     amount_due_minor = models.GeneratedField(
         expression=F("total_minor") - F("prepaid_minor") - F("settled_minor"),
         output_field=models.BigIntegerField(),
@@ -201,6 +203,7 @@ class Invoice(models.Model):
                     exchange_day__isnull=False,
                 ),
             ),
+            models.CheckConstraint(name="invoice_disputed_not_negative", condition=Q(disputed_minor__gte=0)),
             # I11: paid means that nothing is owed, and the other way round.
             models.CheckConstraint(
                 name="paid_means_nothing_owed",
@@ -215,7 +218,9 @@ class Invoice(models.Model):
                 name="issued_is_final",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange(exclude=["status", "settled_minor", "amount_due_minor"]),
+                condition=pgtrigger.AnyChange(
+                    exclude=["status", "settled_minor", "disputed_minor", "amount_due_minor"]
+                ),
                 func="""
                     IF OLD.status <> 'draft'
                     THEN RAISE EXCEPTION 'an issued invoice is final' USING ERRCODE = 'check_violation';
@@ -271,6 +276,16 @@ class Invoice(models.Model):
     @property
     def amount_due(self) -> Money:
         return Money(self.total_minor - self.prepaid_minor - self.settled_minor, self.currency)
+
+    @property
+    def amount_asked(self) -> Money:
+        """What is to be paid now: what is owed, less what is disputed of it."""
+        return Money(max(self.amount_due.minor - self.disputed_minor, 0), self.currency)
+
+    @property
+    def disputed(self) -> Money:
+        """How much of what is owed is disputed."""
+        return self.amount_due - self.amount_asked
 
     @property
     def payment_reference(self) -> str:

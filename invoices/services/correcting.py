@@ -415,14 +415,19 @@ def _give_back_credits(original: Invoice, note: Invoice, corrected: Invoice | No
     if not any(wanted.values()):
         return
     chain = _documents_of_chain(original)
-    moved = CreditTransaction.objects.filter(invoice__in=chain).values("lot").annotate(used=Sum("amount_minor"))
+    moved = (
+        CreditTransaction.objects.filter(invoice__in=chain)
+        .exclude(kind=CreditMove.PAID)
+        .values("lot")
+        .annotate(used=Sum("amount_minor"))
+    )
     used = {row["lot"]: -row["used"] for row in moved}
     lots = CreditLot.objects.select_for_update().filter(pk__in=used).in_order_of_use()
     for lot in reversed(list(lots)):
-        part = min(wanted[lot.source == "prepaid"], used[lot.pk])
+        part = min(wanted[lot.is_paid], used[lot.pk])
         if part:
             record(lot, CreditMove.RETURNED, part, on=on, invoice=note)
-            wanted[lot.source == "prepaid"] -= part
+            wanted[lot.is_paid] -= part
     if any(wanted.values()):
         raise Refused(_("The credits of this invoice cannot be given back. Ask for help."), "credits_differ")
 

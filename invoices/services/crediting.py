@@ -59,11 +59,12 @@ _COVERED = """
 INSERT INTO billing_draft_credit (lot_id, profile_id, place, is_prepaid, amount)
 SELECT lot_id, profile_id, place, is_prepaid, least(balance, wanted - before)
 FROM (
-    SELECT l.id AS lot_id, l.profile_id, l.source = 'prepaid' AS is_prepaid, l.balance_minor AS balance, w.wanted,
+    SELECT l.id AS lot_id, l.profile_id, l.source IN ('prepaid', 'overpaid') AS is_prepaid,
+        l.balance_minor AS balance, w.wanted,
         row_number() OVER earlier AS place, sum(l.balance_minor) OVER earlier - l.balance_minor AS before
     FROM ({wanted}) AS w
     JOIN invoices_creditlot l ON l.profile_id = w.profile_id
-    WHERE l.balance_minor > 0 AND l.source {sort} 'prepaid'
+    WHERE l.balance_minor > 0 AND l.source {sort} ('prepaid', 'overpaid')
         AND l.starts_on <= %(on)s AND coalesce(l.expires_on, 'infinity') >= %(on)s
     WINDOW earlier AS (PARTITION BY l.profile_id ORDER BY coalesce(l.expires_on, 'infinity'), l.id)
 ) AS lots
@@ -71,7 +72,7 @@ WHERE before < wanted
 """
 
 _PROMOTIONS = _COVERED.format(
-    sort="<>",
+    sort="NOT IN",
     wanted="""
         SELECT profile_id, sum(base) AS wanted FROM billing_draft_group
         GROUP BY profile_id HAVING sum(base) > 0 AND min(base) >= 0
@@ -79,7 +80,7 @@ _PROMOTIONS = _COVERED.format(
 )
 
 _PREPAID = _COVERED.format(
-    sort="=",
+    sort="IN",
     wanted="SELECT profile_id, net - credit + vat AS wanted FROM billing_draft WHERE kind = 'invoice'",
 )
 

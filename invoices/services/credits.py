@@ -18,6 +18,7 @@ from core.errors import Refused
 from core.mail_classes import MailClass
 from core.money import Money
 from invoices.models import CreditLot, CreditMove, CreditSource, CreditTransaction, Invoice, LedgerAccount, Posting
+from invoices.services.settling import settle_invoice
 from profiles.models import BillingProfile
 from profiles.people import keepers_of
 
@@ -99,8 +100,16 @@ def give_credit(
 
 @transaction.atomic
 def take_back_credit(lot: CreditLot, *, reason: str, by: User | None, on: date) -> Money:
-    """Take back what is left of a credit, and return how much that was. Refuses `nothing_left`."""
+    """Take back what is left of a credit, and return how much that was.
+
+    Refuses `nothing_left`, and `given_back_by_refund` for what was overpaid.
+    """
     stored = _locked_lot(lot)
+    if stored.source == CreditSource.OVERPAID:
+        raise Refused(
+            _("This is the customer's own money. Give it back as a refund of the payment it came with."),
+            "given_back_by_refund",
+        )
     left = _left(stored)
     record(stored, CreditMove.CANCELLED, -left.minor, on=on, by=by, note=reason)
     origin = LedgerAccount.BANK if stored.source == CreditSource.PREPAID else LedgerAccount.PROMOTION
@@ -145,6 +154,66 @@ def expire_credit(lot: CreditLot, *, on: date) -> None:
     left = stored.balance_minor
     record(stored, CreditMove.EXPIRED, -left, on=on)
     _post(stored, f"expired:{on}", debit=LedgerAccount.CREDITS, credit=LedgerAccount.PROMOTION, minor=left, on=on)
+
+
+# --- What was paid too much ---------------------------------------------------------------------
+
+
+def keep_overpaid(
+    profile: BillingProfile, amount: Money, *, description: str, reference: str, debit: LedgerAccount, on: date
+) -> CreditLot:
+    """Keep what was paid beyond what is owed as the profile's own money, in the caller's transaction.
+
+    `debit` is where the money is, `reference` the payment it came with. Also for online services.
+    """
+    stored = _locked(profile)
+    lot = CreditLot.objects.create(
+        account_id=stored.account_id,
+        profile=stored,
+        source=CreditSource.OVERPAID,
+        currency=amount.currency,
+        original_minor=amount.minor,
+        starts_on=on,
+        description=description,
+        reason=reference,
+    )
+    record(lot, CreditMove.GIVEN, amount.minor, on=on)
+    _post_move(lot, reference, debit=debit, credit=LedgerAccount.CREDITS, minor=amount.minor, on=on)
+    lot.refresh_from_db()
+    return lot
+
+
+def pay_from_overpaid(invoice: Invoice, *, on: date, by: User | None) -> Money:
+    """Let what was overpaid on the profile of an open invoice pay it, the oldest first; returns how much that was.
+
+    In the caller's transaction, which has the invoice locked.
+    """
+    _locked(invoice.profile)
+    lots = CreditLot.objects.select_for_update(of=("self",)).filter(
+        profile=invoice.profile_id, source=CreditSource.OVERPAID, balance_minor__gt=0, currency=invoice.currency
+    )
+    paid = Money.zero(invoice.currency)
+    for lot in lots.order_by("pk"):
+        part = min(lot.balance, invoice.amount_asked)
+        if not part:
+            break
+        moved = record(lot, CreditMove.PAID, -part.minor, on=on, by=by, invoice=invoice)
+        settle_invoice(invoice, part, reference=f"balance:{moved.pk}", on=on, debit=LedgerAccount.CREDITS)
+        paid += part
+    return paid
+
+
+def give_overpaid_back(
+    lot: CreditLot, amount: Money, *, kind: CreditMove, reference: str, credit: LedgerAccount, on: date
+) -> Money:
+    """Let as much of it as is left, at most `amount`, go back to the payer, in the caller's transaction; returns how
+    much that was. `credit` is where the money leaves, `reference` the refund or the return."""
+    stored = _locked_lot(lot)
+    part = min(amount, stored.balance)
+    if part:
+        record(stored, kind, -part.minor, on=on)
+        _post_move(stored, reference, debit=LedgerAccount.CREDITS, credit=credit, minor=part.minor, on=on)
+    return part
 
 
 def tell_of_expiring_credit(lot: CreditLot, *, on: date) -> None:
@@ -199,10 +268,16 @@ def record(
 
 
 def _post(lot: CreditLot, cause: str, *, debit: LedgerAccount, credit: LedgerAccount, minor: int, on: date) -> None:
+    _post_move(lot, f"credit:{lot.code}:{cause}", debit=debit, credit=credit, minor=minor, on=on)
+
+
+def _post_move(
+    lot: CreditLot, reference: str, *, debit: LedgerAccount, credit: LedgerAccount, minor: int, on: date
+) -> None:
     Posting.objects.create(
         account_id=lot.account_id,
         profile_id=lot.profile_id,
-        reference=f"credit:{lot.code}:{cause}",
+        reference=reference,
         debit=debit,
         credit=credit,
         amount_minor=minor,

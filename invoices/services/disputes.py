@@ -1,6 +1,7 @@
-"""Locking an invoice while an amount on it is disputed, and what ends that (domain §3.6).
+"""What is disputed of an invoice, and what ends that (domain §3.6).
 
-A locked invoice is not collected, not reminded of, and not offered for payment. The thread with the vendor is of
+The disputed part is not collected, not reminded of, and not offered for payment; the rest stays due. An invoice of
+which nothing else is owed is locked. The thread with the vendor is of
 the support app, which calls these in its own transactions.
 """
 
@@ -18,6 +19,7 @@ from core.policy import Action, demand
 from core.states import move
 from invoices.models import Correction, Dispute, Invoice, InvoiceKind, InvoiceLine
 from invoices.services.correcting import credit_lines, demand_staff, left_to_credit, void_invoice
+from invoices.services.settling import follow_dispute
 from invoices.states import DisputeStatus, InvoiceStatus
 
 
@@ -25,7 +27,7 @@ def why_not_disputable(invoice: Invoice) -> str:
     """Why it cannot be disputed, with the way out; empty where it can."""
     if invoice.kind != InvoiceKind.INVOICE or invoice.status == InvoiceStatus.VOID:
         return _("Nothing is owed on this document. Ask the vendor about it.")
-    if invoice.status == InvoiceStatus.LOCKED:
+    if invoice.status == InvoiceStatus.LOCKED or invoice.disputed_minor:
         return _("This invoice is disputed already; go on in that conversation.")
     if invoice.status != InvoiceStatus.DUE:
         return _("This invoice is paid. Ask for a correction: what is credited is set off or paid back.")
@@ -34,7 +36,8 @@ def why_not_disputable(invoice: Invoice) -> str:
 
 @transaction.atomic
 def open_dispute(invoice: Invoice, *, line: InvoiceLine | None, amount: Money | None, by: User) -> Dispute:
-    """Dispute an invoice, or so much of a line without VAT; the invoice is locked from then on.
+    """Dispute an invoice, or so much of a line without VAT. What is owed besides stays due; where that is nothing,
+    the invoice is locked from then on.
 
     Refuses `not_disputable`, and `not_of_line` for more than there is of the line.
     """
@@ -57,7 +60,9 @@ def open_dispute(invoice: Invoice, *, line: InvoiceLine | None, amount: Money | 
         currency=stored.currency,
         opened_by=by,
     )
-    move(stored, InvoiceStatus.LOCKED)
+    stored.disputed_minor = disputed.minor if line is None else _with_vat(line, disputed).minor
+    Invoice.objects.filter(pk=stored.pk).update(disputed_minor=stored.disputed_minor)
+    follow_dispute(stored)
     invoice.refresh_from_db()
     return dispute
 
@@ -111,6 +116,11 @@ def _locked(dispute: Dispute) -> Dispute:
 
 def _unlock(invoice: Invoice) -> None:
     """Due again, unless it was paid or credited meanwhile."""
+    Invoice.objects.filter(pk=invoice.pk).update(disputed_minor=0)
     invoice.refresh_from_db()
-    if invoice.status == InvoiceStatus.LOCKED:
-        move(invoice, InvoiceStatus.DUE)
+    follow_dispute(invoice)
+
+
+def _with_vat(line: InvoiceLine, net: Money) -> Money:
+    """So much of the line with its VAT, as it is asked for on the invoice."""
+    return Money.rounded(net.amount * (100 + line.vat_rate) / 100, net.currency)

@@ -9,6 +9,9 @@
 | prepaid credit used       | credits    | receivable |
 | credit given              | promotion  | credits    |
 | credit paid in advance    | bank       | credits    |
+| paid too much             | bank, gateway | credits |
+| that pays an invoice      | credits    | receivable |
+| that goes back            | credits    | bank, gateway |
 | credit taken back, expired| credits    | promotion  |
 | credit note set off       | receivable | offset     |
 | invoice set off           | offset     | receivable |

@@ -40,9 +40,16 @@ def settle_invoice(
     if is_last:
         move(stored, InvoiceStatus.PAID, settled_minor=settled)
     else:
-        Invoice.objects.filter(pk=stored.pk).update(settled_minor=settled)
+        _write(stored, settled_minor=settled)
+        follow_dispute(stored)
     post(stored, debit=debit, credit=LedgerAccount.RECEIVABLE, amount=amount, reference=reference, on=on)
     invoice.refresh_from_db()
+
+
+def still_takes(invoice: Invoice) -> Money:
+    """How much can still be paid on the document: what is owed, and nothing where it asks for no money."""
+    is_open = invoice.kind == InvoiceKind.INVOICE and invoice.status in (InvoiceStatus.DUE, InvoiceStatus.LOCKED)
+    return invoice.amount_due if is_open else Money.zero(invoice.currency)
 
 
 @transaction.atomic
@@ -115,9 +122,24 @@ def reopen_invoice(
     if stored.status in (InvoiceStatus.PAID, InvoiceStatus.VOID):
         move(stored, InvoiceStatus.DUE, settled_minor=settled)
     else:
-        Invoice.objects.filter(pk=stored.pk).update(settled_minor=settled)
+        _write(stored, settled_minor=settled)
+    follow_dispute(stored)
     post(stored, debit=LedgerAccount.RECEIVABLE, credit=credit, amount=amount, reference=reference, on=on)
     invoice.refresh_from_db()
+
+
+def follow_dispute(invoice: Invoice) -> None:
+    """Lock an open invoice of which all that is owed is disputed, and let it be due where something else is; in the
+    caller's transaction, which has it locked as a row."""
+    if invoice.status == InvoiceStatus.DUE and invoice.disputed_minor and not invoice.amount_asked:
+        move(invoice, InvoiceStatus.LOCKED)
+    elif invoice.status == InvoiceStatus.LOCKED and invoice.amount_asked:
+        move(invoice, InvoiceStatus.DUE)
+
+
+def _write(invoice: Invoice, *, settled_minor: int) -> None:
+    Invoice.objects.filter(pk=invoice.pk).update(settled_minor=settled_minor)
+    invoice.settled_minor = settled_minor
 
 
 def _locked(invoice: Invoice) -> Invoice:

@@ -15,6 +15,7 @@ from payments.models.gateways import GatewayHealth
 from payments.models.methods import Brand, CardSetup, Family, GatewayCustomer, Mandate, PaymentMethod, ProfileMethods
 from payments.models.papers import Paper, PaperKind
 from payments.models.payments import (
+    BANK,
     Allocation,
     DebitNotice,
     Decision,
@@ -27,6 +28,7 @@ from payments.models.refunds import Refund, RefundPart, WriteOff
 from payments.models.transfers import TransferDocument, TransferRequest
 
 __all__ = [
+    "BANK",
     "Allocation",
     "BankBooking",
     "BankEntry",

@@ -13,7 +13,7 @@ from core.guards import no_truncate
 from core.money import Money
 from core.policy import Action, Scope
 from core.states import only_along
-from invoices.models import Invoice
+from invoices.models import CreditLot, Invoice
 from payments import states
 from payments.models.methods import Family, Mandate, PaymentMethod
 from payments.querysets import (
@@ -34,8 +34,12 @@ class ParkedReason(models.TextChoices):
 
     AMOUNT_DIFFERS = "amount_differs", _("The gateway names another amount or currency")
     CAPTURED_AFTER_ALL = "captured_after_all", _("The gateway took the money after we had given the attempt up")
-    NOT_ALL_ALLOCATED = "not_all_allocated", _("More was paid than the invoices still needed")
+    BALANCE_USED = "balance_used", _("It went back, but what was overpaid had been used: ask the customer for it")
     NOT_CAPTURED = "not_captured", _("Settled here, but the gateway knows no such capture")
+
+
+# What a payment that came by a movement at the bank has as its gateway: nobody is asked about it.
+BANK = "bank"
 
 
 class Payment(models.Model):
@@ -73,6 +77,8 @@ class Payment(models.Model):
     next_lookup_at = models.DateTimeField(null=True)
     lookups = models.PositiveSmallIntegerField(default=0)
     parked_reason = models.CharField(max_length=20, choices=ParkedReason, blank=True)
+    # What was more than its invoices needed.
+    balance_lot = models.OneToOneField(CreditLot, models.PROTECT, null=True, related_name="payment")
 
     TRANSITIONS = states.PAYMENT
     POLICY = Scope(view=Action.INVOICE_VIEW, account="account", profile="profile")
@@ -119,6 +125,21 @@ class Payment(models.Model):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def kept(self) -> Money:
+        """How much of it was more than its invoices needed, and kept as a balance of the profile."""
+        return self.balance_lot.original if self.balance_lot else Money.zero(self.currency)
+
+    @property
+    def balance_left(self) -> Money:
+        """What is left of what was kept."""
+        return self.balance_lot.balance if self.balance_lot else Money.zero(self.currency)
+
+    @property
+    def is_from_bank(self) -> bool:
+        """Whether it came by a movement at the bank."""
+        return self.gateway == BANK
 
     @property
     def is_open(self) -> bool:
@@ -246,7 +267,14 @@ class Allocation(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange(exclude=["status"]),
-                func="RAISE EXCEPTION 'an allocation is final' USING ERRCODE = 'check_violation';",
+                # Less only where the money came and the invoice did not need all of it any more.
+                func="""
+                    IF OLD.status <> 'held' OR NEW.status <> 'settled' OR NEW.amount_minor > OLD.amount_minor
+                       OR (NEW.payment_id, NEW.invoice_id) <> (OLD.payment_id, OLD.invoice_id)
+                    THEN RAISE EXCEPTION 'an allocation is final' USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
             ),
         ]
 

@@ -95,15 +95,19 @@ class Refund(models.Model):
 
 
 class RefundPart(models.Model):
-    """From which invoice a refund takes its money."""
+    """From which invoice, or from the kept balance, a refund takes its money."""
 
     refund = models.ForeignKey(Refund, models.PROTECT, related_name="parts")
-    allocation = models.ForeignKey(Allocation, models.PROTECT, related_name="refund_parts")
+    # Empty: from what was kept as a balance.
+    allocation = models.ForeignKey(Allocation, models.PROTECT, null=True, related_name="refund_parts")
     amount_minor = models.BigIntegerField()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["refund", "allocation"], name="refunded_once"),
+            models.UniqueConstraint(
+                fields=["refund"], condition=Q(allocation=None), name="refunded_once_from_the_balance"
+            ),
             models.CheckConstraint(name="refund_part_above_zero", condition=Q(amount_minor__gt=0)),
         ]
         triggers = [pgtrigger.Protect(name="written_once", operation=pgtrigger.Update | pgtrigger.Delete)]

@@ -24,12 +24,13 @@ from core.history import acting
 from core.money import Money
 from core.states import move
 from invoices.documents.codes import REFERENCE_LENGTH, payment_reference
-from invoices.models import Invoice, LedgerAccount
-from invoices.services.settling import reopen_invoice, settle_invoice
+from invoices.models import CreditMove, Invoice, LedgerAccount
+from invoices.services.settling import reopen_invoice, settle_invoice, still_takes
 from payments.bank.camt import read_camt
 from payments.bank.entries import FileRefused, ReadEntry, ReadStatement, keyed
 from payments.bank.sheets import read_sheet
 from payments.models import (
+    BANK,
     Allocation,
     BankBooking,
     BankEntry,
@@ -39,15 +40,16 @@ from payments.models import (
     Initiator,
     Pace,
     Payment,
+    Refund,
 )
 from payments.services.cases import close_settled, reopen_case
+from payments.services.overpaid import keep_rest, take_from_balance
 from payments.services.papers import ask_for_receipt
 from payments.services.settle import next_receipt_number
 from payments.spreading import owed, spread
 from payments.states import AllocationStatus, EntryStatus, PaymentStatus
+from profiles.models import BillingProfile
 
-# What a payment of a movement has as its gateway: nobody is asked about it.
-BANK = "bank"
 LARGEST_FILE = 50 * 1024 * 1024
 CHUNK = 1000
 SUGGESTED_AT_MOST = 5
@@ -249,10 +251,17 @@ def look_at(entries: Sequence[BankEntry], *, at: datetime) -> int:
 
 
 def book_entry(
-    entry: BankEntry, invoices: Sequence[Invoice], *, why: BookedBy, by: User | None, at: datetime | None = None
+    entry: BankEntry,
+    invoices: Sequence[Invoice],
+    *,
+    why: BookedBy,
+    by: User | None,
+    at: datetime | None = None,
+    keeps_rest: bool = True,
 ) -> Payment:
     """Book what is left of a movement to these invoices of one billing profile, the oldest first. What is more than
-    they need stays on the movement, for a person.
+    they need becomes a balance of the profile, also all of it where they were paid before; unless `keeps_rest` is
+    False: then the rest stays on the movement, to be booked elsewhere.
 
     Refuses `not_open` for a movement that is booked or set aside, `not_payable`, `under_way` where an attempt holds
     one of the invoices, `other_currency` and `several_profiles`.
@@ -264,9 +273,10 @@ def book_entry(
             raise Refused(_("This movement is booked or set aside already. Look again."), "not_open")
         rows = Invoice.objects.select_for_update(of=("self",)).select_related("profile__account", "account")
         stored = list(rows.filter(pk__in=[invoice.pk for invoice in invoices]).order_by("pk"))
-        _check(entry, stored)
-        parts = [(invoice, part) for invoice, part in spread(stored, entry.left) if part]
-        payment = _payment(entry, parts, by, at)
+        _check(entry, stored, keeps_rest)
+        parts = [(invoice, part) for invoice, part in spread(stored, entry.left, owing=still_takes) if part]
+        booked = Money.total((part for _invoice, part in parts), entry.currency)
+        payment = _payment(entry, stored[0].profile, entry.left if keeps_rest else booked, by, at)
         booking = BankBooking.objects.create(entry=entry, payment=payment, why=why, booked_by=by, booked_at=at)
         for invoice, part in parts:
             Allocation.objects.create(
@@ -275,6 +285,7 @@ def book_entry(
             settle_invoice(
                 invoice, part, reference=f"payment:{payment.code}", on=timezone.localdate(at), debit=LedgerAccount.BANK
             )
+        keep_rest(payment, payment.amount - booked, on=timezone.localdate(at))
         settled = entry.settled_minor + payment.amount_minor
         if settled == entry.amount_minor:
             move(entry, EntryStatus.BOOKED, settled_minor=settled, seen_to_by=by)
@@ -288,8 +299,9 @@ def book_entry(
     return payment
 
 
-def _check(entry: BankEntry, invoices: Sequence[Invoice]) -> None:
-    if not invoices or any(invoice.status != "due" or invoice.kind != "invoice" for invoice in invoices):
+def _check(entry: BankEntry, invoices: Sequence[Invoice], keeps_rest: bool) -> None:
+    bookable = ("due", "paid") if keeps_rest else ("due",)
+    if not invoices or any(invoice.status not in bookable or invoice.kind != "invoice" for invoice in invoices):
         raise Refused(_("One of these invoices is not open any more. Look again."), "not_payable")
     if any(invoice.currency != entry.currency for invoice in invoices):
         raise Refused(_("The invoice is in another currency than the movement."), "other_currency")
@@ -301,9 +313,7 @@ def _check(entry: BankEntry, invoices: Sequence[Invoice]) -> None:
         )
 
 
-def _payment(entry: BankEntry, parts: Sequence[tuple[Invoice, Money]], by: User | None, at: datetime) -> Payment:
-    profile = parts[0][0].profile
-    total = Money.total((part for _invoice, part in parts), entry.currency)
+def _payment(entry: BankEntry, profile: BillingProfile, total: Money, by: User | None, at: datetime) -> Payment:
     return Payment.objects.create(
         account_id=profile.account_id,
         profile=profile,
@@ -326,7 +336,8 @@ def _payment(entry: BankEntry, parts: Sequence[tuple[Invoice, Money]], by: User 
 def undo_booking(booking: BankBooking, *, reason: str, by: User, at: datetime | None = None) -> None:
     """Take back what was booked to the wrong invoice: it is owed again, and the movement is looked at anew.
 
-    Refuses `reason_missing`, and `undone_before`. Staff only; views see to that.
+    Refuses `reason_missing`, `undone_before`, `refunding` while a refund of it is on its way, and `balance_used` where
+    what was overpaid with it pays another invoice by now. Staff only; views see to that.
     """
     at, reason = at or timezone.now(), reason.strip()
     if len(reason) < SHORTEST_REASON:
@@ -337,11 +348,22 @@ def undo_booking(booking: BankBooking, *, reason: str, by: User, at: datetime | 
         payment = Payment.objects.select_for_update().get(pk=booking.payment_id)
         if payment.status != PaymentStatus.SUCCEEDED:
             raise Refused(_("This booking was undone before."), "undone_before")
+        if Refund.objects.counting().filter(payment=payment).exists():
+            raise Refused(
+                _("A refund of it is on its way. Decline the refund first, or give all of it back."), "refunding"
+            )
+        if payment.balance_lot is not None and payment.balance_lot.balance != payment.kept:
+            raise Refused(
+                _("What was overpaid with it has been used or given back since. Give the rest back as a refund."),
+                "balance_used",
+            )
+        undone = f"undone:{payment.code}"
+        take_from_balance(payment, payment.kept, kind=CreditMove.CANCELLED, reference=undone, on=day)
         for allocation in payment.allocations.select_related("invoice__profile__account").order_by("invoice_id"):
             reopen_invoice(
                 allocation.invoice,
                 Money(allocation.amount_minor, payment.currency),
-                reference=f"undone:{payment.code}",
+                reference=undone,
                 on=day,
                 credit=LedgerAccount.BANK,
             )

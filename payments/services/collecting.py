@@ -36,7 +36,8 @@ from payments.models import (
     StepOutcome,
 )
 from payments.schedule import PROMISE_DAYS, Act, Step, Way, day_of, next_step, schedule_of
-from payments.services.cases import end_case, morning, plan_next, schedule_for, stand, write
+from payments.services.cases import close_settled, end_case, morning, plan_next, schedule_for, stand, write
+from payments.services.overpaid import use_balance_first
 from payments.services.pay import pay_invoices
 from payments.services.standing import follow_standing
 from payments.states import OPEN_PAYMENT, MethodStatus, PaymentStatus
@@ -119,6 +120,12 @@ def _begin(case: CollectionCase, *, at: datetime) -> tuple[Step, CollectionStep]
         if step is None:
             write(case, next_at=None)
             return None
+        if step.day >= 0:
+            use_balance_first(invoice, on=on)
+            if not invoice.amount_asked:
+                write(case, next_at=at)  # paid, or only what is disputed is left: looked at anew
+                close_settled([invoice])
+                return None
         if step.day >= 0 and (late := (on - case.day_of(step.day)).days) > 0:
             write(case, day_zero=case.day_zero + timedelta(days=late))
         row = CollectionStep.objects.get_or_create(

@@ -37,7 +37,7 @@ def announce_debit(invoice: Invoice, method: PaymentMethod, *, at: datetime) -> 
         notice = DebitNotice.objects.create(
             mandate=mandate,
             invoice=stored,
-            amount_minor=stored.amount_due.minor,
+            amount_minor=stored.amount_asked.minor,
             announced_at=at,
             collects_on=max(stored.due_date or on, on + timedelta(days=mandate.notice_days)),
         )
@@ -67,7 +67,7 @@ def collect_announced(notice: DebitNotice, *, at: datetime) -> None:
     if notice.status != NoticeStatus.ANNOUNCED:
         return
     invoice, method = notice.invoice, notice.mandate.method
-    part = min(notice.amount, invoice.amount_due)
+    part = min(notice.amount, invoice.amount_asked)
     try:
         payment = pay_invoices(
             [invoice],

@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from core.errors import Refused
 from core.history import acting
-from payments.gateways.base import ChargeResult, GatewayUnavailable, RefundOutcome
+from payments.gateways.base import ChargeOutcome, ChargeResult, GatewayUnavailable, RefundOutcome
 from payments.gateways.registry import gateway_named
 from payments.models import Decision, ParkedReason, Payment, PaymentDecision
-from payments.services.settle import record_outcome, settle_by_hand, what_to_find
+from payments.services.settle import record_outcome, settle_by_hand, what_to_find, win_back
+from payments.states import PaymentStatus
 
 SHORTEST_REASON = 10
 
@@ -25,6 +26,8 @@ def decisions_for(payment: Payment) -> list[Decision]:
     """What may be decided about the attempt; nothing where no person is needed."""
     if payment.parked_reason == ParkedReason.AMOUNT_DIFFERS:
         return [Decision.GIVE_BACK, Decision.NOT_PAID]
+    if payment.parked_reason == ParkedReason.CAPTURED_AFTER_ALL and payment.status == PaymentStatus.CHARGED_BACK:
+        return [Decision.PAID, Decision.GIVE_BACK, Decision.NOTHING_TO_DO]
     if payment.parked_reason == ParkedReason.CAPTURED_AFTER_ALL:
         return [Decision.GIVE_BACK, Decision.NOTHING_TO_DO]
     if payment.parked_reason:
@@ -40,7 +43,8 @@ def decide_payment(
     """Ask the gateway once more, then do what was decided and keep the reason. Staff only; views see to that.
 
     Refuses `reason_missing`, `not_to_decide`, `gateway_answered` when the gateway knows after all,
-    `gateway_silent` and `not_given_back` where money was to go back and did not. What the gateway answered
+    `gateway_silent`, `not_given_back` where money was to go back and did not, and `not_owed` where a payment that was
+    won back is needed by its invoices no more. What the gateway answered
     is recorded in any case.
     """
     at, reason = at or timezone.now(), reason.strip()
@@ -51,7 +55,7 @@ def decide_payment(
     result = _ask(payment)
     if result is not None:
         payment = record_outcome(payment, result, at=at)
-        if decision not in decisions_for(payment) or decision == Decision.PAID:
+        if decision not in decisions_for(payment) or (decision == Decision.PAID and payment.is_open):
             raise Refused(
                 _("The gateway answered when it was asked once more: %(status)s. Nothing was decided by hand.")
                 % {"status": payment.get_status_display()},
@@ -72,6 +76,10 @@ def decide_payment(
             decided_by=by,
             decided_at=at,
         )
+        if decision == Decision.PAID and not stored.is_open:
+            if result is None or result.outcome != ChargeOutcome.SUCCEEDED or result.amount != stored.amount:
+                raise Refused(_("The gateway does not say that it has the money again."), "gateway_silent")
+            return win_back(stored, at=at)
         return settle_by_hand(stored, came=decision == Decision.PAID, at=at)
 
 

@@ -157,7 +157,7 @@ def _parts(invoices: Sequence[Invoice], amounts: Mapping[int, Money]) -> list[tu
     if not invoices or len({(invoice.profile_id, invoice.currency) for invoice in invoices}) != 1:
         raise ValueError("a payment is of one or more invoices of one billing profile")
     return sorted(
-        ((invoice, amounts.get(invoice.pk, invoice.amount_due)) for invoice in invoices), key=lambda part: part[0].pk
+        ((invoice, amounts.get(invoice.pk, invoice.amount_asked)) for invoice in invoices), key=lambda part: part[0].pk
     )
 
 
@@ -272,7 +272,7 @@ def _check_payable(invoice: Invoice, part: Money) -> None:
             % {"number": invoice.number},
             "under_way",
         )
-    if not Money.zero(invoice.currency) < part <= invoice.amount_due:
+    if not Money.zero(invoice.currency) < part <= invoice.amount_asked:
         raise Refused(
             _("Less is owed on %(number)s by now. Look at the amount and pay again.") % {"number": invoice.number},
             "pays_too_much",

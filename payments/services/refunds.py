@@ -19,14 +19,14 @@ from core.history import acting
 from core.money import Money
 from core.states import move
 from core.templatetags.ui import money
-from invoices.models import Invoice, LedgerAccount
+from invoices.models import CreditMove, Invoice, LedgerAccount
 from invoices.services.settling import reopen_invoice, settle_invoice
 from payments.gateways.base import GatewayUnavailable, RefundOutcome
 from payments.gateways.registry import gateway_named
 from payments.mail import tell_refunded
 from payments.models import Allocation, CollectionCase, Pace, Payment, Refund, RefundPart, WriteOff
-from payments.services.bank import BANK
 from payments.services.cases import end_case, reopen_case
+from payments.services.overpaid import refunded_of_balance, source_of, take_from_balance
 from payments.states import AllocationStatus, PaymentStatus, RefundStatus, WriteOffStatus
 
 REFUNDABLE = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
@@ -36,11 +36,13 @@ TRIES = 50
 
 
 def refundable(payment: Payment) -> Money:
-    """How much of it may still go back: what came, less all refunds that were not declined or failed."""
+    """How much of it may still go back: what came, less all refunds that were not declined or failed, and less what
+    was overpaid and has been used since."""
     if payment.status not in REFUNDABLE:
         return Money.zero(payment.currency)
+    used = payment.kept - refunded_of_balance(payment) - payment.balance_left
     gone = Refund.objects.counting().filter(payment=payment).aggregate(sum=Sum("amount_minor"))["sum"] or 0
-    return Money(payment.amount_minor - gone, payment.currency)
+    return max(payment.amount - used - Money(gone, payment.currency), Money.zero(payment.currency))
 
 
 def ask_refund(payment: Payment, amount: Money, *, reason: str, by: User, at: datetime | None = None) -> Refund:
@@ -66,7 +68,7 @@ def ask_refund(payment: Payment, amount: Money, *, reason: str, by: User, at: da
             asked_at=at,
             needs_second=second,
             idempotency_key=f"refund-{uuid.uuid4().hex}",
-            next_at=None if second or payment.gateway == BANK else at,
+            next_at=None if second or payment.is_from_bank else at,
         )
 
 
@@ -76,7 +78,7 @@ def agree_refund(refund: Refund, *, by: User, at: datetime | None = None) -> Non
     with transaction.atomic(), acting(by, "refund.agree"):
         refund = Refund.objects.select_for_update(of=("self",)).select_related("payment").get(pk=refund.pk)
         _second_person(refund, by)
-        next_at = None if refund.payment.gateway == BANK else at
+        next_at = None if refund.payment.is_from_bank else at
         move(refund, RefundStatus.AGREED, agreed_by=by, agreed_at=at, next_at=next_at)
 
 
@@ -113,7 +115,7 @@ def carry_out(refund: Refund, *, at: datetime) -> None:
 
 def confirm_transferred(refund: Refund, *, by: User, at: datetime | None = None) -> None:
     """Staff have transferred it from the bank: what came by transfer goes back by hand. Refuses `by_gateway`."""
-    if refund.payment.gateway != BANK:
+    if not refund.payment.is_from_bank:
         raise Refused(_("The payment provider gives this back."), "by_gateway")
     with acting(by, "refund.transferred"):
         _given_back(refund, reference="", at=at or timezone.now())
@@ -129,16 +131,26 @@ def _given_back(refund: Refund, *, reference: str, at: datetime) -> None:
         if refund.status != RefundStatus.AGREED:
             return
         move(refund, RefundStatus.GIVEN_BACK, gateway_reference=reference, settled_at=at, next_at=None)
-        credit = LedgerAccount.BANK if paid.gateway == BANK else LedgerAccount.GATEWAY
-        for allocation, part in _take(paid, Money(refund.amount_minor, paid.currency)):
+        rest, reference = Money(refund.amount_minor, paid.currency), f"refund:{refund.pk}"
+        # What no invoice needed goes first, then what they had.
+        of_balance = max(min(rest, paid.balance_left), rest - _kept_by_invoices(paid))
+        if of_balance:
+            RefundPart.objects.create(refund=refund, amount_minor=of_balance.minor)
+        # What the bank took back meanwhile is owed again already.
+        is_open_again = paid.status == PaymentStatus.CHARGED_BACK
+        if of_balance and not is_open_again:
+            take_from_balance(paid, of_balance, kind=CreditMove.REFUNDED, reference=reference, on=day)
+        for allocation, part in _take(paid, rest - of_balance):
             RefundPart.objects.create(refund=refund, allocation=allocation, amount_minor=part.minor)
+            if is_open_again:
+                continue
             invoice = allocation.invoice
-            reopen_invoice(invoice, part, reference=f"refund:{refund.pk}", on=day, credit=credit)
+            reopen_invoice(invoice, part, reference=reference, on=day, credit=source_of(paid))
             if invoice.status == "due":
                 reopen_case(invoice, Pace.NORMAL, on=day, standing=invoice.is_overdue(day))
         back = Refund.objects.filter(payment=paid, status=RefundStatus.GIVEN_BACK).aggregate(sum=Sum("amount_minor"))
         to = PaymentStatus.REFUNDED if back["sum"] == paid.amount_minor else PaymentStatus.PARTIALLY_REFUNDED
-        if paid.status != to:
+        if paid.status != to and not is_open_again:
             move(paid, to)
         tell_refunded(paid, Money(refund.amount_minor, paid.currency), key=f"refund:{refund.pk}")
 
@@ -153,6 +165,11 @@ def _take(payment: Payment, amount: Money) -> list[tuple[Allocation, Money]]:
             found.append((allocation, part))
             left -= part
     return sorted(found, key=lambda row: row[0].invoice_id)
+
+
+def _kept_by_invoices(payment: Payment) -> Money:
+    rows = payment.allocations.filter(status=AllocationStatus.SETTLED)
+    return Money.total((kept_of(allocation, payment.currency) for allocation in rows), payment.currency)
 
 
 def kept_of(allocation: Allocation, currency: str) -> Money:

@@ -8,16 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.errors import Refused
 from core.history import acting
 from core.money import Money
 from core.states import move
-from invoices.models import Invoice, LedgerAccount, NumberSeries
-from invoices.services.ledger import post
-from invoices.services.settling import reopen_invoice, settle_invoice
+from invoices.models import CreditMove, Invoice, NumberSeries
+from invoices.services.settling import reopen_invoice, settle_invoice, still_takes
 from payments.declines import explain
 from payments.gateways.base import ChargeOutcome, ChargeResult, DeclineReason, GatewayUnavailable
 from payments.gateways.breaker import GatewayResting
@@ -28,8 +27,10 @@ from payments.querysets import PaymentQuerySet
 from payments.services.cases import close_settled, reopen_case
 from payments.services.customers import known_customer
 from payments.services.mandates import count_collection
+from payments.services.overpaid import keep_rest, refunded_of_balance, take_from_balance
 from payments.services.papers import ask_for_receipt
-from payments.states import AllocationStatus, MethodStatus, PaymentStatus
+from payments.services.refunds import kept_of
+from payments.states import AllocationStatus, MethodStatus, PaymentStatus, RefundStatus
 
 # When to ask about an outcome that did not come; then a person has to look (I15).
 LOOKUP_AFTER = (timedelta(minutes=5), timedelta(hours=1), *[timedelta(days=1)] * 5)
@@ -118,6 +119,33 @@ def settle_by_hand(payment: Payment, *, came: bool, at: datetime) -> Payment:
     return payment
 
 
+def win_back(payment: Payment, *, at: datetime) -> Payment:
+    """The bank gave back what it had taken: the invoices are paid again, as a person decided (I14). In the caller's
+    transaction. Refuses `not_owed` where one of them was paid in another way, or credited, meanwhile."""
+    payment = _locked(payment)
+    day, reference = timezone.localdate(at), _numbered(f"won:{payment.code}", payment)
+    invoices = []
+    for allocation in payment.allocations.filter(status=AllocationStatus.SETTLED).order_by("invoice_id"):
+        invoice = Invoice.objects.select_for_update().get(pk=allocation.invoice_id)
+        part = kept_of(allocation, payment.currency)
+        if part > still_takes(invoice):
+            raise Refused(
+                _("%(number)s does not need the money any more. Give it back instead.") % {"number": invoice.number},
+                "not_owed",
+            )
+        if part:
+            settle_invoice(invoice, part, reference=reference, on=day)
+        invoices.append(invoice)
+    if payment.kept > refunded_of_balance(payment):
+        raise Refused(_("A part of it was kept as a balance. Give it back instead."), "not_owed")
+    close_settled(invoices)
+    _park(payment, "")
+    move(payment, PaymentStatus.SUCCEEDED, decline_reason="")
+    if payment.refunds.filter(status=RefundStatus.GIVEN_BACK).exists():
+        move(payment, PaymentStatus.PARTIALLY_REFUNDED)
+    return payment
+
+
 def next_receipt_number() -> str:
     """A number of the series of receipts. It is the last lock of the transaction, as with every series."""
     NumberSeries.objects.get_or_create(kind="receipt", defaults={"prefix": "R"})
@@ -164,21 +192,17 @@ def _advance(payment: Payment, result: ChargeResult, at: datetime) -> None:
 
 def _succeed(payment: Payment, result: ChargeResult, at: datetime) -> None:
     day, reference = timezone.localdate(at), f"payment:{payment.code}"
-    held = _held(payment)
+    held, booked = _held(payment), Money.zero(payment.currency)
     for allocation, invoice in held:
-        part = Money(allocation.amount_minor, payment.currency)
-        try:
-            with transaction.atomic():
-                settle_invoice(invoice, part, reference=reference, on=day)
-        except Refused:
-            # The invoice was credited or settled in another way meanwhile: the money came all the same, and
-            # is the customer's.
-            gateway, receivable = LedgerAccount.GATEWAY, LedgerAccount.RECEIVABLE
-            post(invoice, debit=gateway, credit=receivable, amount=part, reference=reference, on=day)
-            move(allocation, AllocationStatus.RELEASED)
-            _park(payment, ParkedReason.NOT_ALL_ALLOCATED)
+        # It may have been credited meanwhile: what it does not need is the customer's all the same.
+        part = min(Money(allocation.amount_minor, payment.currency), still_takes(invoice))
+        if part:
+            settle_invoice(invoice, part, reference=reference, on=day)
+            move(allocation, AllocationStatus.SETTLED, amount_minor=part.minor)
         else:
-            move(allocation, AllocationStatus.SETTLED)
+            move(allocation, AllocationStatus.RELEASED)
+        booked += part
+    keep_rest(payment, payment.amount - booked, on=day)
     close_settled([invoice for _allocation, invoice in held])
     _mark_method(payment, MethodStatus.ACTIVE)
     if payment.method is not None:
@@ -197,20 +221,28 @@ def _succeed(payment: Payment, result: ChargeResult, at: datetime) -> None:
 
 def _take_back(payment: Payment, result: ChargeResult, at: datetime) -> None:
     """The bank took the money back: what was paid with it is owed again."""
+    reference = _numbered(f"returned:{payment.code}", payment)
     day, reason = timezone.localdate(at), result.decline or DeclineReason.DECLINED_BY_BANK
     settled = payment.allocations.filter(status=AllocationStatus.SETTLED).select_related("invoice__profile__account")
     for allocation in settled.order_by("invoice_id"):
-        gone = allocation.refund_parts.aggregate(sum=Sum("amount_minor"))["sum"] or 0
-        part = Money(allocation.amount_minor - gone, payment.currency)
+        part = kept_of(allocation, payment.currency)
         if not part:
             continue
-        reopen_invoice(allocation.invoice, part, reference=f"returned:{payment.code}", on=day)
+        reopen_invoice(allocation.invoice, part, reference=reference, on=day)
         pace = Pace.CHARGED_BACK if payment.family == Family.CARD else Pace.NORMAL
         reopen_case(allocation.invoice, pace, on=day)
+    gone = refunded_of_balance(payment)
+    take_from_balance(payment, payment.kept - gone, kind=CreditMove.CANCELLED, reference=reference, on=day)
     if explain(reason).is_about_card:
         _mark_method(payment, MethodStatus.DECLINED, last_decline_reason=reason, last_declined_at=at)
     move(payment, PaymentStatus.CHARGED_BACK, decline_reason=reason)
     tell_returned(payment)
+
+
+def _numbered(reference: str, payment: Payment) -> str:
+    """The cause of a posting, told apart from the one before it where the payment was won back already."""
+    won = payment.decisions.filter(decision=Decision.PAID, status_before=PaymentStatus.CHARGED_BACK).count()
+    return f"{reference}:{won}" if won else reference
 
 
 def _fail(payment: Payment, reason: DeclineReason, at: datetime, reference: str = "") -> None:

@@ -26,13 +26,14 @@ from django.utils.translation import gettext as _
 from core.money import Money
 from core.policy import Action, may
 from core.templatetags.ui import link_button
-from invoices.models import Invoice
+from invoices.models import CreditMove, CreditTransaction, Invoice
 from payments.declines import Decline, explain
 from payments.gateways.breaker import rest_of
 from payments.models import Allocation, CollectionCase, Pace, PayLink, Payment, ProfileMethods, Standing
 from payments.schedule import RED_FROM, Act, day_of
 from payments.services.cases import schedule_for
 from payments.services.collecting import next_charge
+from payments.services.overpaid import balance_of
 from payments.states import AllocationStatus, PaymentStatus
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
@@ -76,6 +77,7 @@ def payment_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
             (payment, Money(payment.part_minor, payment.currency), _decline(payment))
             for payment in _payments_of(invoice)[:SHOWN]
         ],
+        "from_balance": CreditTransaction.objects.filter(invoice=invoice, kind=CreditMove.PAID).order_by("-pk")[:SHOWN],
     }
 
 
@@ -126,6 +128,7 @@ def collection_box(context: Context, invoice: Invoice) -> dict[str, Any]:
         "disabled_on": _disabled_on(case),
         "is_promised": case is not None and case.is_promised(on),
         "can_pay": can_pay,
+        "balance": balance_of(invoice.profile) if is_open else None,
         "links": PayLink.objects.filter(invoice=invoice).working(now).count() if can_pay else 0,
     }
 

@@ -111,12 +111,12 @@ def test_P24_a_part_is_booked_as_a_part(invoice):
     assert (invoice.status, invoice.amount_due) == ("due", Money(10_000, "EUR"))
 
 
-def test_P24_what_is_more_than_owed_stays_for_a_person(invoice):
+def test_P24_what_is_more_than_owed_is_kept_as_a_balance(invoice):
     take_in(camt([Move("150.00", reference=invoice.payment_reference)]))
     invoice.refresh_from_db()
     entry = only()
-    assert (invoice.status, entry.status, entry.left) == ("paid", "partly", Money(2_900, "EUR"))
-    assert entry in BankEntry.objects.for_a_person()
+    assert (invoice.status, entry.status, Payment.objects.get().kept) == ("paid", "booked", Money(2_900, "EUR"))
+    assert entry not in BankEntry.objects.for_a_person()
 
 
 @pytest.mark.parametrize("make", [ing_csv, rabobank_csv])
@@ -208,7 +208,9 @@ def test_P24_looking_twice_books_once(invoice):
 
 def test_P24_staff_book_what_is_left_to_another_invoice(profile, invoice, staff):
     other = InvoiceFactory(profile=profile)
-    take_in(camt([Move("242.00", reference=invoice.payment_reference)]))
+    take_in(camt([Move("242.00")]))
+    book_entry(only(), [invoice], why=BookedBy.STAFF, by=staff, keeps_rest=False)
+    assert (only().status, only().left) == ("partly", other.total)
     book_entry(only(), [other], why=BookedBy.STAFF, by=staff)
     other.refresh_from_db()
     assert (other.status, only().status) == ("paid", "booked")

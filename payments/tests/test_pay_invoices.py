@@ -10,8 +10,8 @@ from core.jobs import run_due
 from core.models import Message
 from core.money import Money
 from core.policy import Role
-from core.states import move
 from invoices.models import LedgerAccount
+from invoices.services.correcting import void_invoice
 from invoices.services.ledger import balance
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox import api
@@ -314,15 +314,15 @@ def test_money_after_an_attempt_was_given_up_is_parked_for_a_person(invoice, pay
     assert owed(invoice) == ("due", 12_100)
 
 
-def test_money_for_an_invoice_that_was_voided_meanwhile_stays_visible(invoice, payer):
+def test_P24_money_for_an_invoice_that_was_voided_meanwhile_is_kept_as_a_balance(invoice, payer):
     payment = pay(invoice, payer, "checked")
-    move(invoice, "void")
+    void_invoice(invoice, reason="Wrong", by=None, on=timezone.localdate())
     api.answer_charge_check(payment.gateway_reference, confirmed=True)
     payment = look_up(payment)
 
-    assert (payment.status, payment.parked_reason) == ("succeeded", "not_all_allocated")
+    assert (payment.status, payment.kept) == ("succeeded", Money(12_100, "EUR"))
     assert [row.status for row in payment.allocations.all()] == ["released"]
-    assert balance(LedgerAccount.GATEWAY, "EUR", invoice=invoice) == Money(12_100, "EUR")
+    assert balance(LedgerAccount.GATEWAY, "EUR", profile=invoice.profile) == Money(12_100, "EUR")
 
 
 # --- Twice --------------------------------------------------------------------------------------

@@ -14,8 +14,11 @@ from invoices.models import LedgerAccount
 from invoices.services.ledger import balance
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.base import ChargeOutcome, ChargeResult, GatewayUnavailable
+from payments.gateways.sandbox import api
+from payments.gateways.sandbox.models import Charge
 from payments.jobs import give_refund_back
-from payments.models import CollectionCase, Payment, Refund, WriteOff
+from payments.models import CollectionCase, Decision, Payment, Refund, WriteOff
+from payments.services.decide import decide_payment
 from payments.services.pay import pay_invoices
 from payments.services.refunds import (
     agree_refund,
@@ -27,7 +30,7 @@ from payments.services.refunds import (
     decline_refund,
     refundable,
 )
-from payments.services.settle import record_outcome
+from payments.services.settle import look_up, record_outcome
 from payments.tests.factories import PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
@@ -236,3 +239,57 @@ def test_the_second_person_agrees_in_the_admin(admin_client, paid, staff, settin
     admin_client.post("/staff/payments/refund/", {"action": "agree", "_selected_action": [refund.pk]})
     refund.refresh_from_db()
     assert refund.status == "agreed"
+
+
+# --- Won back -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def payer():
+    return ProfileRoleFactory(role=Role.INVOICE_MANAGER).user
+
+
+@pytest.fixture
+def charged_back(payer):
+    """A payment that the bank took back, and then gave back after all."""
+    invoice = InvoiceFactory(profile=payer.profile_roles.get().profile)
+    card = PaymentMethodFactory(account=invoice.account)
+    payment = pay_invoices([invoice], method=card, by=payer, request_key="won")
+    charges = Charge.objects.filter(key=payment.idempotency_key)
+    charges.update(due_at=timezone.now())
+    api.settle_pending(charges.get().pk)
+    assert look_up(payment).status == "charged_back"
+    charges.update(status="succeeded", decline_code="")
+    return look_up(payment)
+
+
+def test_I14_a_chargeback_that_is_won_is_decided_by_a_person_with_a_reason(charged_back, staff):
+    assert (charged_back.status, charged_back.parked_reason) == ("charged_back", "captured_after_all")
+
+    decide_payment(charged_back, Decision.PAID, reason="The bank decided for us", by=staff)
+
+    charged_back.refresh_from_db()
+    invoice = charged_back.allocations.get().invoice
+    assert (charged_back.status, charged_back.parked_reason, invoice.status) == ("succeeded", "", "paid")
+    assert charged_back.decisions.get().status_before == "charged_back"
+    # The bank may take it back once more.
+    charges = Charge.objects.filter(key=charged_back.idempotency_key)
+    charges.update(due_at=timezone.now())
+    api.settle_pending(charges.get().pk)
+    assert look_up(charged_back).status == "charged_back"
+    invoice.refresh_from_db()
+    assert invoice.status == "due"
+    assert balance(LedgerAccount.GATEWAY, "EUR", invoice=invoice) == euros(0)
+
+
+def test_I14_what_is_won_but_needed_no_more_is_given_back(charged_back, staff, payer):
+    invoice = charged_back.allocations.get().invoice
+    pay_invoices([invoice], method=charged_back.method, by=payer, request_key="again")
+
+    with pytest.raises(Refused) as refused:
+        decide_payment(charged_back, Decision.PAID, reason="The bank decided for us", by=staff)
+    assert refused.value.code == "not_owed"
+    decide_payment(charged_back, Decision.GIVE_BACK, reason="It was paid in another way", by=staff)
+
+    charged_back.refresh_from_db()
+    assert (charged_back.status, charged_back.parked_reason) == ("charged_back", "")

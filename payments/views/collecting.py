@@ -1,4 +1,5 @@
-"""Pages about collecting: promising to pay, taking back payment links, and the switch of automatic payment."""
+"""Pages about collecting: a promise to pay, paying from the balance, taking back payment links, and the switch of
+automatic payment."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -12,12 +13,13 @@ from django.views.decorators.http import require_POST
 from core.errors import Refused
 from core.forms import posted
 from core.policy import Action, requires
-from core.templatetags.ui import day
+from core.templatetags.ui import day, money
 from invoices.models import Invoice
 from payments.collecting_forms import AutomaticPaymentForm, PromiseForm
 from payments.models import ProfileMethods
 from payments.services.collecting import promise_to_pay
 from payments.services.methods import set_automatic_payment
+from payments.services.overpaid import use_balance
 from payments.services.pay_links import revoke_links
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
@@ -39,6 +41,20 @@ def invoice_promise(request: HttpRequest, invoice: Invoice) -> HttpResponse:
             return redirect(invoice)
     context = {"account": invoice.account, "invoice": invoice, "form": form}
     return render(request, "payments/invoice_promise.html", context)
+
+
+@require_POST
+@requires(Action.INVOICE_PAY, Invoice)
+def invoice_balance(request: HttpRequest, invoice: Invoice) -> HttpResponse:
+    """Let what was overpaid on the billing profile pay this invoice (§3.7)."""
+    try:
+        paid = use_balance(invoice, by=request.user)  # type: ignore[arg-type]
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        said = _("%(amount)s of %(number)s was paid from the balance.")
+        messages.success(request, said % {"amount": money(paid), "number": invoice.number})
+    return redirect(invoice)
 
 
 @require_POST

@@ -1,7 +1,9 @@
 """Paying one invoice by the link of a mail, without signing in (P18). Nothing else is shown of the customer."""
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -26,21 +28,30 @@ LOOKS_PER_ADDRESS = Limit("payment links from an address", 30, timedelta(minutes
 TRIES_PER_LINK = Limit("payments by a link", 10, timedelta(hours=1))
 
 
-@never_cache
-@login_not_required
-def pay_link(request: HttpRequest, token: str) -> HttpResponse:
+def _with_link(view: Callable[[HttpRequest, str, PayLink], HttpResponse]) -> Callable[..., HttpResponse]:
+    """A page for whoever holds the link of a mail; no link, or too many tries, is a page that says so."""
+
+    @never_cache
+    @login_not_required
+    @wraps(view)
+    def page(request: HttpRequest, token: str) -> HttpResponse:
+        try:
+            count(LOOKS_PER_ADDRESS, network_of(request))
+        except Refused as refusal:
+            return _page(request, {"refusal": refusal}, 429)
+        link = link_with(token)
+        return _page(request, {}, 404) if link is None else view(request, token, link)
+
+    return page
+
+
+@_with_link
+def pay_link(request: HttpRequest, token: str, link: PayLink) -> HttpResponse:
     """The invoice of the link: what is owed and by when, and the button that pays it."""
-    try:
-        count(LOOKS_PER_ADDRESS, network_of(request))
-    except Refused as refusal:
-        return _page(request, {"refusal": refusal}, 429)
-    link = link_with(token)
-    if link is None:
-        return _page(request, {}, 404)
     if not link.works_at(timezone.now()):
         return _page(request, {"ended": link}, 410)
     invoice = link.invoice
-    form = PayByLinkForm(posted(request), amount=invoice.amount_due, key=uuid.uuid4().hex)
+    form = PayByLinkForm(posted(request), amount=invoice.amount_asked, key=uuid.uuid4().hex)
     if invoice.status == "due" and form.is_valid():
         try:
             count_all([(TRIES_PER_LINK, link.pk)])
@@ -57,17 +68,9 @@ def pay_link(request: HttpRequest, token: str) -> HttpResponse:
     return _page(request, {"link": link, "token": token, "form": form, **_state(invoice)})
 
 
-@never_cache
-@login_not_required
-def pay_link_result(request: HttpRequest, token: str) -> HttpResponse:
+@_with_link
+def pay_link_result(request: HttpRequest, token: str, link: PayLink) -> HttpResponse:
     """Back from the bank: what became of the latest payment by this link. The gateway is asked (T33)."""
-    try:
-        count(LOOKS_PER_ADDRESS, network_of(request))
-    except Refused as refusal:
-        return _page(request, {"refusal": refusal}, 429)
-    link = link_with(token)
-    if link is None:
-        return _page(request, {}, 404)
     payment = _latest(link)
     if payment is None:
         return redirect("pay_link", token)

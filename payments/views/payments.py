@@ -21,10 +21,12 @@ from payments.filters import SEGMENTS, PaymentFilter
 from payments.forms import IDEAL, PayForm
 from payments.limits import limit_words
 from payments.models import Payment
-from payments.services.pay import attempts_holding, cancel_payment, pay_invoices, pay_once
+from payments.services.overpaid import balances_seen
+from payments.services.pay import attempts_holding, cancel_payment
 from payments.services.settle import look_up
 from payments.shown import offered_methods
 from payments.states import PaymentStatus
+from payments.views.paying import made_by_this_form, next_of, pay_parts
 from profiles.models import BillingProfile
 
 SORTS = {"date": ["created_at", "id"], "amount": ["amount_minor", "id"]}
@@ -36,12 +38,13 @@ def payments(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     seen = Payment.objects.allowing(request.user, Action.INVOICE_VIEW).filter(account=account)
     profiles = BillingProfile.objects.allowing(request.user, Action.INVOICE_VIEW).filter(account=account).shown()
     filters = PaymentFilter(request.GET, profiles=list(profiles.order_by("name")))
-    found = filters.apply(seen).select_related("paper").prefetch_related("allocations__invoice")
+    found = filters.apply(seen).select_related("paper", "balance_lot").prefetch_related("allocations__invoice")
     context = {
         "account": account,
         "page": read_page(request, found, sorting(request, SORTS, "-date")),
         "filters": filters,
         "segments": [(key, label, key == filters.segment) for key, label in SEGMENTS],
+        "balances": balances_seen(account, to=request.user),
     }
     return render(request, "payments/payments.html", context)
 
@@ -106,7 +109,7 @@ def payment_problems(request: HttpRequest) -> HttpResponse:
 @requires(Action.INVOICE_PAY, Invoice)
 def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
     """Pay an invoice with a saved card (§3.7). A decline stays on the page, with its reason and advice (S3-17)."""
-    if (earlier := _paid_by_this_form(request, invoice)) and earlier.status != PaymentStatus.FAILED:
+    if (earlier := made_by_this_form(request, allocations__invoice=invoice)) and earlier.status != PaymentStatus.FAILED:
         return redirect(earlier)
     today = timezone.localdate()
     offered, current = offered_methods(invoice.profile, to=request.user, on=today)
@@ -117,15 +120,13 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
     declined = earlier
     if declined is None and form.is_valid():
         try:
-            payment = _pay(request, invoice, form)
+            parts = {invoice: form.cleaned_data["amount"]}
+            declined = pay_parts(request, parts, method=form.chosen(), key=form.cleaned_data["request_key"])
         except Refused as refusal:
             form.add_error(None, refusal)
         else:
-            if payment.status == PaymentStatus.REQUIRES_ACTION:
-                return redirect(payment.action_url)
-            if payment.status != PaymentStatus.FAILED:
-                return redirect(payment)
-            declined = payment
+            if response := next_of(declined):
+                return response
     if declined is not None:
         form = PayForm(
             None, **values, chosen=declined.method.code if declined.method else IDEAL, amount=declined.amount
@@ -144,19 +145,12 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         "today": today,
         "limits": limit_words(invoice.currency, offers_ideal=offers_ideal),
         "total": form.total,
-        "left": invoice.amount_due - form.total if form.total < invoice.amount_due else Money.zero(invoice.currency),
+        "left": invoice.amount_asked - form.total
+        if form.total < invoice.amount_asked
+        else Money.zero(invoice.currency),
         "also_overdue": Invoice.objects.filter(profile=invoice.profile).overdue(today).exclude(pk=invoice.pk)[:1],
     }
     return render(request, "payments/invoice_payment.html", context)
-
-
-def _pay(request: HttpRequest, invoice: Invoice, form: PayForm) -> Payment:
-    """Pay with the chosen method, or once by iDEAL where that was chosen."""
-    method, values = form.chosen(), {"request_key": form.cleaned_data["request_key"]}
-    amounts = {invoice.pk: form.cleaned_data["amount"]}
-    if method is None:
-        return pay_once([invoice], by=request.user, amounts=amounts, **values)
-    return pay_invoices([invoice], method=method, by=request.user, amounts=amounts, **values)
 
 
 def _card_for(invoice: Invoice) -> BillingProfile | BillingAccount:
@@ -167,12 +161,3 @@ def _card_for(invoice: Invoice) -> BillingProfile | BillingAccount:
 def _add_card_address(invoice: Invoice) -> str:
     route = "profile_card_new" if invoice.profile.is_shown else "card_new"
     return f"{reverse(route, args=[_card_for(invoice).code])}?invoice={invoice.code}"
-
-
-def _paid_by_this_form(request: HttpRequest, invoice: Invoice) -> Payment | None:
-    """The attempt that this very form has made already: sent twice, or sent again after a timeout (I16)."""
-    key = request.POST.get("request_key", "") if request.method == "POST" else ""
-    if not key or "\x00" in key:
-        return None
-    mine = Payment.objects.filter(user=request.user)  # type: ignore[misc]
-    return mine.filter(request_key=key, allocations__invoice=invoice).first()

@@ -18,11 +18,12 @@ from payments.declines import explain
 from payments.limits import limit_words
 from payments.models import Payment, PaymentMethod
 from payments.services.balance import past_due_of, settle_balance
-from payments.services.pay import attempts_holding, pay_invoices, pay_once
+from payments.services.pay import attempts_holding
 from payments.several_forms import PaySeveralForm, SpreadForm
 from payments.shown import offered_methods, shown_methods
 from payments.spreading import owed
 from payments.states import PaymentStatus
+from payments.views.paying import made_by_this_form, next_of, pay_parts
 from profiles.models import BillingProfile
 
 MOST_INVOICES = 100
@@ -31,7 +32,8 @@ MOST_INVOICES = 100
 @requires(Action.INVOICE_PAY, BillingProfile)
 def profile_payment(request: HttpRequest, profile: BillingProfile) -> HttpResponse:
     """Pay several open invoices of a profile, or all; what goes to which is seen before (P24, §3.7)."""
-    if earlier := _paid_by_this_form(request, profile):
+    earlier = made_by_this_form(request, profile=profile)
+    if earlier and earlier.status != PaymentStatus.FAILED:
         return redirect(earlier)
     today = timezone.localdate()
     found = Invoice.objects.open().filter(profile=profile).select_related("profile")
@@ -52,15 +54,13 @@ def profile_payment(request: HttpRequest, profile: BillingProfile) -> HttpRespon
     declined = None
     if form.is_valid():
         try:
-            payment = _pay(request, form)
+            parts = {invoice: part for invoice, part in form.parts() if part}
+            declined = pay_parts(request, parts, method=form.method(), key=form.cleaned_data["request_key"])
         except Refused as refusal:
             form.add_error(None, refusal)
         else:
-            if payment.status == PaymentStatus.REQUIRES_ACTION:
-                return redirect(payment.action_url)
-            if payment.status != PaymentStatus.FAILED:
-                return redirect(payment)
-            declined = payment
+            if response := next_of(declined):
+                return response
     seen = form if form.is_bound else looked
     if seen.is_bound:
         seen.is_valid()
@@ -131,16 +131,6 @@ def _settled(request: HttpRequest, account: BillingAccount, payments: list[Payme
     return redirect("payments", account.code)
 
 
-def _pay(request: HttpRequest, form: PaySeveralForm) -> Payment:
-    parts = {invoice: part for invoice, part in form.parts() if part}
-    amounts = {invoice.pk: part for invoice, part in parts.items()}
-    values = {"by": request.user, "request_key": form.cleaned_data["request_key"], "amounts": amounts}
-    method = form.method()
-    if method is None:
-        return pay_once(list(parts), **values)
-    return pay_invoices(list(parts), method=method, **values)
-
-
 def _looked_at(request: HttpRequest) -> Any:
     return request.GET if request.method == "GET" and "amount" in request.GET else None
 
@@ -154,12 +144,3 @@ def _all_of(request: HttpRequest, invoices: list[Invoice]) -> Any:
     data.setlist("invoice", [invoice.code for invoice in invoices])
     data["amount"] = ""
     return data
-
-
-def _paid_by_this_form(request: HttpRequest, profile: BillingProfile) -> Payment | None:
-    """The attempt that this very form has made already (I16)."""
-    key = request.POST.get("request_key", "") if request.method == "POST" else ""
-    if not key or "\x00" in key:
-        return None
-    mine = Payment.objects.filter(user=request.user, profile=profile, request_key=key)  # type: ignore[misc]
-    return mine.exclude(status=PaymentStatus.FAILED).first()

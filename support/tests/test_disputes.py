@@ -78,7 +78,7 @@ def test_3_6_a_line_is_disputed_on_the_page_and_staff_credit_it(client, invoice,
 
     asked = SupportRequest.objects.get()
     assert sent.headers["Location"] == asked.get_absolute_url()
-    assert b"Nothing of it is collected" in client.get(invoice.get_absolute_url()).content
+    assert b"stays due" in client.get(invoice.get_absolute_url()).content
     desk = Client()
     desk.force_login(staff)
     decision = reverse("admin:support_dispute", args=[asked.pk])

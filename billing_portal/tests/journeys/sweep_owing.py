@@ -9,14 +9,16 @@ from django.utils import timezone
 
 from accounts.models import BillingAccount
 from billing_portal.tests.journeys.swept import LONG, Pages
+from core.codes import new_code
 from core.money import Money
 from core.periods import Month
 from core.policy import Role
-from invoices.models import CreditSource, Invoice, NumberSeries
+from invoices.models import CreditSource, Invoice, LedgerAccount, NumberSeries
 from invoices.services.correction_requests import approve_correction, decline_correction, request_correction
-from invoices.services.credits import give_credit
+from invoices.services.credits import give_credit, keep_overpaid
 from invoices.tests.factories import ChargeFactory, InvoiceFactory, PurchaseOrderFactory, imported_subscription
 from payments.services.collecting import open_cases, promise_to_pay
+from payments.services.overpaid import use_balance
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory, SubscriptionProfileFactory
@@ -163,6 +165,9 @@ def _disputes(pages: Pages, profile: BillingProfile) -> None:
     asked = dispute_invoice(disputed, text=LONG, by=pages.people["owner"])
     pages.add("owner", "support_request", asked.code)
     pages.add("owner", "invoice", disputed.code)
+    of_a_line = _issued(profile, lines=[10_000, 5_000])
+    dispute_invoice(of_a_line, line=of_a_line.lines.get(position=1), text=LONG, by=pages.people["owner"])
+    pages.add("owner", "invoice", of_a_line.code)
     for invoice in (disputed, _issued(profile), _issued(profile, status="paid")):
         pages.add("owner", "invoice_dispute", invoice.code)
 
@@ -177,6 +182,23 @@ def _paying(pages: Pages, profile: BillingProfile, today: date) -> None:
         pages.add("owner", "invoice_promise", invoice.code)
         pages.add("owner", "invoice", invoice.code)
     pages.add("owner", "profile_payment", profile.code, query="?amount=150")
+    _overpaid(pages, profile, today)
+
+
+def _overpaid(pages: Pages, profile: BillingProfile, today: date) -> None:
+    """A payment of more than its invoice, a rest that is left, and an invoice that was paid from it."""
+    rest = Money(99_999_99, profile.currency)
+    bank = LedgerAccount.BANK
+    invoice, other = _issued(profile), _issued(profile)
+    lot = keep_overpaid(profile, rest, description=LONG, reference=new_code(), debit=bank, on=today)
+    amount = invoice.amount_due + rest
+    paid = PaymentFactory(invoices=[invoice], amount_minor=amount.minor, balance_lot=lot)
+    use_balance(other, by=pages.people["owner"])
+    for name in ("payment", "payment_receipt"):
+        pages.add("owner", name, paid.code)
+    pages.add("owner", "payments", profile.account.code)
+    for each in (other, _issued(profile, days=90)):
+        pages.add("owner", "invoice", each.code)
 
 
 def _balance(pages: Pages, account: BillingAccount) -> None:

@@ -45,6 +45,7 @@ WITHOUT_A_PAGE = {
     "account_handover_withdrawal",
     "correction_request_withdrawal",
     "dispute_withdrawal",
+    "invoice_balance",
     "invoice_links_revocation",
     "invoice_usage_csv",
     "payment_receipt_pdf",

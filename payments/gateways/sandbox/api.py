@@ -315,6 +315,8 @@ def settle_pending(charge_id: int) -> None:
         if charge.status == "pending":
             declined = charge.behaviour.declined
             _end(charge, "failed" if declined else "succeeded", now, declined)
+        elif charge.status == "succeeded" and _given(charge) == charge.amount:
+            Charge.objects.filter(pk=charge.pk).update(due_at=None)  # the payer has it back already
         elif charge.status == "succeeded":
             charge.status, charge.decline_code, charge.due_at = "returned", "no_funds", None
             charge.save()
@@ -331,8 +333,7 @@ def create_refund(*, key: str, charge: str, amount: int) -> dict[str, Any]:
         if refund is not None and (refund.charge_id, refund.amount) != (row.pk, amount):
             raise KeyTaken(key)
         if refund is None:
-            given = sum(row.refunds.values_list("amount", flat=True))
-            if row.status != "succeeded" or amount > row.amount - given:
+            if row.status != "succeeded" or amount > row.amount - _given(row):
                 raise TooMuch(charge)
             refund = Refund.objects.create(key=key, charge=row, amount=amount)
     return {"id": refund.reference, "amount": refund.amount}
@@ -343,6 +344,10 @@ def create_refund(*, key: str, charge: str, amount: int) -> dict[str, Any]:
 
 def _transaction() -> transaction.Atomic:
     return transaction.atomic(durable=True)
+
+
+def _given(charge: Charge) -> int:
+    return sum(charge.refunds.values_list("amount", flat=True))
 
 
 def _digest(*values: object) -> str:
