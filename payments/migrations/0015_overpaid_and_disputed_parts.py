@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('invoices', '0018_overpaid_and_disputed_parts'),
+        ('invoices', '0019_overpaid_and_disputed_parts'),
         ('payments', '0014_refunds'),
     ]
 

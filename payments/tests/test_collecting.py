@@ -1,14 +1,15 @@
 """Collecting: the calendar of §3.9, each step once and at its time, nothing after the money (S3-16, P9, P18, P20)."""
 
 from datetime import date, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
 from django.utils import timezone
 
-from accounts.models import Agreement
+from accounts.models import Agreement, User
+from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory
 from core.errors import Refused
 from core.jobs import registry
 from core.models import Message
@@ -21,10 +22,11 @@ from payments.jobs import close_collection_case, open_collection_cases, take_col
 from payments.legal import collection_costs
 from payments.models import CollectionCase, CollectionStep, Pace, Payment, ProfileMethods, Standing
 from payments.schedule import FASTER, SCHEDULES, Act, Way, day_of, is_in_order
+from payments.services.cases import schedule_for
 from payments.services.collecting import next_charge, promise_to_pay
 from payments.services.pay import pay_invoices
 from payments.tests.factories import PaymentMethodFactory
-from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.tests.factories import SubscriptionFactory
 
 pytestmark = pytest.mark.django_db
@@ -285,7 +287,7 @@ def test_3_9_the_default_method_is_charged_on_the_due_date(profile, invoice):
     assert [message.context["tone"] for message in mails(invoice)] == ["info"]
 
 
-def test_3_9_then_the_backup(profile, invoice):
+def test_P19_3_9_then_the_backup(profile, invoice):
     first = PaymentMethodFactory(account=profile.account, specimen="no_funds", default_for=[profile])
     backup = PaymentMethodFactory(account=profile.account)
     ProfileMethods.objects.filter(profile=profile).update(backup=backup)
@@ -321,7 +323,7 @@ def test_3_9_a_hard_decline_is_never_tried_again_and_goes_faster(profile, invoic
     assert subscription.status == "disabled"
 
 
-def test_3_9_a_bank_that_wants_a_confirmation_is_not_asked_again_without_its_holder(profile, invoice):
+def test_S3_17_3_9_a_bank_that_wants_a_confirmation_asks_the_customer_back(profile, invoice):
     PaymentMethodFactory(account=profile.account, specimen="checked", default_for=[profile])
     live_through(date(2026, 11, 20), 26)
     payment = Payment.objects.get()
@@ -359,35 +361,80 @@ def test_I16_a_crash_after_the_charge_charges_once(profile, invoice, monkeypatch
 # --- A year -------------------------------------------------------------------------------------
 
 
-def test_Q_a_year_of_collecting_says_each_thing_once_and_nothing_after_the_money(long, profile):
-    """A year hour by hour with --long, half a year day by day otherwise; an invoice a month, one in three is never
-    paid."""
-    months, days, step = (9, 365, 1) if long else (4, 200, 24)
-    end = date(2026, 11, 20) + timedelta(days=days)
+# Agreement, language of who pays, and the card that pays; without one somebody transfers.
+YEARS = list(product(Agreement, ["en", "nl"], [None, "no_funds", "visa"]))
+
+
+def a_profile_of(agreement, language, card):
+    """A profile of that agreement, somebody who gets its mail in that language, and a card that pays for it."""
+    if agreement == Agreement.CUSTOMER_AGREEMENT:
+        profile = BillingProfileFactory()
+        person = ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user
+    else:
+        account = BillingAccountFactory(online_services=True)
+        profile = SubscriptionProfileFactory(account=account)
+        person = AccountRoleFactory(account=account, role=Role.ACCOUNT_ADMINISTRATOR).user
+    User.objects.filter(pk=person.pk).update(language=language)
+    if card:
+        PaymentMethodFactory(account=profile.account, specimen=card, default_for=[profile])
+    return profile
+
+
+@pytest.mark.long(sample=2)
+@pytest.mark.parametrize(("agreement", "language", "card"), YEARS)
+def test_Q_3_9_a_year_of_collecting_says_each_thing_once_and_nothing_after_the_money(long, agreement, language, card):
+    """A year hour by hour with --long, five months day by day otherwise; an invoice a month, one in three is never
+    paid by hand."""
+    profile = a_profile_of(agreement, language, card)
+    months, days, step = (9, 365, 1) if long else (2, 160, 24)
+    begin = date(2026, 11, 20)
     issued = [
         InvoiceFactory(profile=profile, issue_date=date(2026, 11, 5) + timedelta(days=30 * month))
         for month in range(months)
     ]
-    paid_on = {
-        invoice.pk: (invoice.due_date or DUE) + timedelta(days=n * 4) for n, invoice in enumerate(issued) if n % 3
-    }
-    paid_at = {}
+    paid_on = {invoice.pk: invoice.due_date + timedelta(days=n * 4) for n, invoice in enumerate(issued) if n % 3}
+    closed_at = {}
     with time_machine.travel(datetime(2026, 11, 20, tzinfo=AMSTERDAM), tick=False) as clock:
-        for moment in hours(date(2026, 11, 20), days, step):
+        for moment in hours(begin, days, step):
             clock.move_to(moment)
             for invoice in issued:
-                if paid_on.get(invoice.pk) == moment.date() and invoice.pk not in paid_at:
+                if invoice.pk in closed_at:
+                    continue
+                invoice.refresh_from_db()
+                if invoice.status == "due" and paid_on.get(invoice.pk) == moment.date():
                     settle_invoice(invoice, invoice.amount_due, reference="test", on=moment.date())
-                    paid_at[invoice.pk] = moment
+                if invoice.status == "paid":
+                    closed_at[invoice.pk] = moment
             collect(moment)
-    assert len(paid_at) == len(paid_on) > 1
+    assert_each_once(issued, closed_at, begin + timedelta(days=days), schedule_of_profile(profile), language)
+    if card == "visa":
+        assert len(closed_at) == len(issued)
+        assert not Payment.objects.exclude(status="succeeded").exists()
+
+
+def schedule_of_profile(profile):
+    case = CollectionCase.objects.filter(invoice__profile=profile).first()
+    return schedule_for(case, profile)
+
+
+def assert_each_once(issued, closed_at, end, schedule, language):
+    assert closed_at
     for invoice in issued:
-        sent = list(mails(invoice))
-        assert len({message.context["subject"] + str(message.created_at.date()) for message in sent}) == len(sent)
-        due = invoice.due_date
-        for step_row in CollectionStep.objects.filter(case__invoice=invoice):
-            assert timezone.localdate(step_row.begun_at) == due + timedelta(days=step_row.day)
-        if invoice.pk in paid_at:
-            assert all(message.created_at <= paid_at[invoice.pk] for message in sent)
-        elif due + timedelta(days=142) < end:
-            assert len(sent) == 10
+        sent = [*mails(invoice), *declines(invoice)]
+        assert {message.language for message in sent} <= {language}
+        keys = [(message.template, message.context.get("subject"), message.created_at.date()) for message in sent]
+        assert len(set(keys)) == len(keys)
+        done = list(CollectionStep.objects.filter(case__invoice=invoice))
+        assert len({(step.case_id, step.pace, step.day) for step in done}) == len(done)
+        for step in done:
+            begun = timezone.localtime(step.begun_at, AMSTERDAM)
+            assert (begun.date(), begun.hour) == (invoice.due_date + timedelta(days=step.day), 9)
+        if invoice.pk in closed_at:
+            assert all(message.created_at <= closed_at[invoice.pk] for message in sent)
+            assert all(step.begun_at <= closed_at[invoice.pk] for step in done)
+        elif invoice.due_date + timedelta(days=121) < end:
+            assert [(step.day, step.act) for step in done] == [(step.day, step.act.value) for step in schedule]
+
+
+def declines(invoice):
+    return Message.objects.filter(template="payment_declined", context__numbers__contains=invoice.number).order_by("pk")

@@ -72,6 +72,10 @@ def statements_of(specimen):
     invoice, method, payer = a_purchase(specimen)
     pay_invoices([invoice], method=method, by=payer, request_key=uuid.uuid4().hex)
     invoice, method, payer = a_purchase(specimen)
+    return counted_statements(lambda: pay_invoices([invoice], method=method, by=payer, request_key=uuid.uuid4().hex))
+
+
+def counted_statements(call):
     count = 0
 
     def counting(execute, sql, params, many, context):
@@ -80,7 +84,7 @@ def statements_of(specimen):
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(counting):
-        pay_invoices([invoice], method=method, by=payer, request_key=uuid.uuid4().hex)
+        call()
     return count
 
 

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Seller
@@ -20,10 +20,12 @@ from core.jobs import run_due
 from core.models import Message
 from core.money import Money
 from core.policy import Role
-from invoices.models import Posting
+from invoices.models import CreditLot, Invoice, LedgerAccount, Posting
+from invoices.services.credits import keep_overpaid
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox import api
 from payments.gateways.sandbox.models import Charge
+from payments.gateways.sandbox.models import Refund as GivenBack
 from payments.models import (
     Allocation,
     BankEntry,
@@ -39,6 +41,7 @@ from payments.services.bank import look_at, take_in_file
 from payments.services.collecting import go_on
 from payments.services.events import process_event
 from payments.services.methods import remove_method, replace_method, set_default_method
+from payments.services.overpaid import use_balance
 from payments.services.pay import pay_by_link, pay_invoices
 from payments.services.pay_links import make_link
 from payments.services.refunds import ask_refund, carry_out
@@ -81,10 +84,11 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     return answers
 
 
-def a_payable_invoice(specimen="visa", payers=1):
+def a_payable_invoice(specimen="visa", payers=1, **values):
     profile = BillingProfileFactory()
     people = [ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user for _number in range(payers)]
-    return InvoiceFactory(profile=profile), PaymentMethodFactory(account=profile.account, specimen=specimen), people
+    invoice = InvoiceFactory(profile=profile, **values)
+    return invoice, PaymentMethodFactory(account=profile.account, specimen=specimen), people
 
 
 def pays(invoice, method, person, key):
@@ -142,7 +146,7 @@ def test_T24_F07_twenty_retries_over_a_line_that_is_cut_capture_once(bursts):
         assert_paid_once(invoice)
 
 
-def test_webhook_return_page_and_job_at_once_have_one_effect(bursts):
+def test_Q9_I13_webhook_return_page_and_job_at_once_have_one_effect(bursts):
     for burst in bursts:
         invoice, method, (person,) = a_payable_invoice("checked")
         payment = pay_invoices([invoice], method=method, by=person, request_key=uuid.uuid4().hex)
@@ -239,7 +243,53 @@ def test_Q9_I17_refund_against_refund_gives_back_no_more_than_came(bursts):
         refunds = list(Refund.objects.filter(payment=payment))
         at_once([lambda refund=refund: carry_out(refund, at=timezone.now()) for refund in refunds * 5])
         invoice.refresh_from_db()
-        assert (len(refunds), invoice.amount_due_minor) == (2, 10_000)
+        gone = sum(GivenBack.objects.filter(charge__key=payment.idempotency_key).values_list("amount", flat=True))
+        assert (len(refunds), invoice.amount_due_minor, gone) == (2, 10_000, 10_000)
+
+
+def test_Q9_I17_a_refund_against_a_chargeback_gives_back_no_more_than_came(bursts):
+    for _burst in bursts:
+        invoice, card, (payer,) = a_payable_invoice()
+        payment = pays(invoice, card, payer, uuid.uuid4().hex)()
+        staff = UserFactory(is_staff=True)
+        refund = ask_refund(payment, invoice.total, reason="Paid twice by mistake", by=staff)
+        charge = Charge.objects.get(key=payment.idempotency_key)
+        Charge.objects.filter(pk=charge.pk).update(due_at=timezone.now())
+        calls = [lambda: carry_out(refund, at=timezone.now())] * (CROWD // 4)  # noqa: B023
+        calls += [lambda: api.settle_pending(charge.pk)] * (CROWD // 4)  # noqa: B023
+        calls += [lambda: look_up(payment)] * (CROWD // 2)  # noqa: B023
+        at_once(calls)
+        look_up(payment)
+        payment.refresh_from_db()
+        invoice.refresh_from_db()
+        refund.refresh_from_db()
+        assert (payment.status, refund.status) in {("refunded", "given_back"), ("charged_back", "failed")}
+        assert (invoice.status, invoice.amount_due) == ("due", invoice.total)
+
+
+def test_Q9_using_a_balance_many_times_at_once_spends_it_once(bursts):
+    for _burst in bursts:
+        invoice, _card, (payer,) = a_payable_invoice()
+        other = InvoiceFactory(profile=invoice.profile)
+        with transaction.atomic():
+            keep_overpaid(
+                invoice.profile,
+                invoice.total,
+                description="Bank",
+                reference=uuid.uuid4().hex,
+                debit=LedgerAccount.BANK,
+                on=TODAY,
+            )
+        calls = [lambda each=each: use_balance(each, by=payer) for each in (invoice, other)]  # noqa: B023
+        answers = at_once(calls * (CROWD // 2))
+        paid = [answer for answer in answers if not isinstance(answer, str)]
+        assert paid == [invoice.total]
+        assert set(answers) - {invoice.total} <= {"no_balance", "not_payable"}
+        assert CreditLot.objects.get(profile=invoice.profile).balance_minor == 0
+        assert sorted(Invoice.objects.filter(profile=invoice.profile).values_list("status", flat=True)) == [
+            "due",
+            "paid",
+        ]
 
 
 def test_Q9_paying_against_the_automatic_charge_captures_once(bursts):

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from accounts.tests.factories import UserFactory
 from core.policy import Role
 from invoices.models import Posting
 from invoices.tests.factories import InvoiceFactory
@@ -18,6 +19,7 @@ from payments.jobs import read_gateway_event
 from payments.models import GatewayEvent, Payment
 from payments.services.cards import start_card_setup
 from payments.services.pay import pay_invoices
+from payments.services.refunds import ask_refund, carry_out
 from payments.tests.factories import PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
@@ -200,6 +202,21 @@ def test_an_event_about_a_card_finishes_its_set_up(client):
 
     setup.refresh_from_db()
     assert setup.status == "completed"
+
+
+def test_I13_F10_a_notice_that_comes_after_the_refund_changes_nothing(client):
+    payment, staff = pay("visa"), UserFactory(staff=True)
+    refund = ask_refund(payment, payment.amount, reason="Paid twice by mistake", by=staff)
+    carry_out(refund, at=timezone.now())
+
+    for _time in range(2):
+        send(client, last_notice())
+    read_all()
+
+    payment.refresh_from_db()
+    assert (payment.status, payment.parked_reason) == ("refunded", "")
+    assert payment.allocations.get().invoice.status == "due"
+    assert GatewayEvent.objects.get().status == "processed"
 
 
 def test_F11_an_event_that_never_comes_is_not_needed():

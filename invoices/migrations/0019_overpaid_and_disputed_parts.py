@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0015_colour_of_the_seller'),
-        ('invoices', '0017_sent_by_hand'),
+        ('invoices', '0018_documents_have_a_name'),
         ('profiles', '0007_shared_invoices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
