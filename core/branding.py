@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 WHITE, BLACK, INK = "#ffffff", "#000000", "#161a22"
 TEXT, SHAPE = 4.5, 3.0
+# A button is known by its words; its ground has only to be seen.
+VISIBLE = 1.4
 # The grounds of static/css/tokens.css on which a shade has to be seen: the surface, and the darkest of the light ones
 # or the lightest of the dark ones.
 LIGHT_SURFACE, LIGHT_WORST = WHITE, "#ebeef2"
@@ -21,8 +23,8 @@ _STEP = 0.02
 
 @dataclass(frozen=True)
 class Shades:
-    """A colour in one look: the ground of buttons and the words on it, that ground under the pointer, links, a quiet
-    ground with its edge, and words on that."""
+    """A colour in one look: shapes and the words on them, shapes under the pointer, links, a quiet ground with its
+    edge, words on that; and the ground of a button, which is the colour itself where it can be told from the page."""
 
     accent: str
     on_accent: str
@@ -31,10 +33,12 @@ class Shades:
     soft: str
     soft_edge: str
     words: str
+    button: str
+    on_button: str
 
 
-OWN_LIGHT = Shades(ACCENT, WHITE, "#1c43b0", ACCENT, "#f0f5ff", "#bfd3ff", "#1c43b0")
-OWN_DARK = Shades("#3d69e3", WHITE, "#325cd0", "#8fb2ff", "#17223b", "#2b4278", "#a9c4ff")
+OWN_LIGHT = Shades(ACCENT, WHITE, "#1c43b0", ACCENT, "#f0f5ff", "#bfd3ff", "#1c43b0", ACCENT, WHITE)
+OWN_DARK = Shades("#3d69e3", WHITE, "#325cd0", "#8fb2ff", "#17223b", "#2b4278", "#a9c4ff", "#3d69e3", WHITE)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def light_shades(colour: str) -> Shades:
     soft = mixed(colour, WHITE, 0.93)
     link = readable(colour, LIGHT_SURFACE, LIGHT_WORST)
     words = readable(mixed(link, BLACK, 0.12), soft, LIGHT_WORST, ratio=5)
-    return Shades(accent, words_on(accent), _under_pointer(accent), link, soft, mixed(colour, WHITE, 0.72), words)
+    return _shades(colour, accent, LIGHT_SURFACE, link, soft, words)
 
 
 def dark_shades(colour: str) -> Shades:
@@ -103,7 +107,13 @@ def dark_shades(colour: str) -> Shades:
     soft = mixed(colour, DARK_SURFACE, 0.84)
     link = readable(colour, DARK_SURFACE, DARK_WORST, toward=WHITE)
     words = readable(mixed(link, WHITE, 0.2), soft, DARK_WORST, toward=WHITE, ratio=5)
-    return Shades(accent, words_on(accent), _under_pointer(accent), link, soft, mixed(colour, DARK_SURFACE, 0.6), words)
+    return _shades(colour, accent, DARK_SURFACE, link, soft, words)
+
+
+def _shades(colour: str, accent: str, surface: str, link: str, soft: str, words: str) -> Shades:
+    button = colour.lower() if contrast(colour, surface) >= VISIBLE else accent
+    edge = mixed(colour, surface, 0.66)
+    return Shades(accent, words_on(accent), _under_pointer(accent), link, soft, edge, words, button, words_on(button))
 
 
 def _under_pointer(accent: str) -> str:

@@ -60,7 +60,8 @@ def test_any_colour_is_taken_and_shaded_for_pages_and_mails(client):
         assert f"--c-accent: {shades.accent};" in sheet
         assert f"--c-on-accent: {shades.on_accent};" in sheet
     page = mail()
-    assert f"background: {light.accent}" in page
+    assert f"background: {YELLOW}" in page
+    assert '[data-bs-theme="dark"]' in sheet
     assert dark.link in page
     assert OWN_LIGHT.accent not in page
     assert len(LOOKS) == sheet.count("--c-link")

@@ -185,6 +185,12 @@ def test_F17_S4_2b_an_extra_address_is_replaced_for_coming_invoices_once_its_hol
     assert any(invoice.number in subject for subject in to_new)
 
 
+def test_F17_an_address_from_which_it_came_back_is_not_offered_again(invoice, reader, mail_server):
+    send_invoice_to(invoice, email=ACCOUNTING, by=reader)
+    lost(invoice, ACCOUNTING, mail_server)
+    assert last_address(reader) == ""
+
+
 def test_F17_no_task_is_left_for_who_does_not_get_invoices_any_more(invoice, owner, reader, mail_server):
     lost(invoice, "reader@alfa.example", mail_server)
     ProfileRole.objects.filter(user=reader).delete()

@@ -30,6 +30,7 @@ def test_every_colour_becomes_shades_that_can_be_read(colour):
         for ground in (shades.accent, shades.hover):
             assert contrast(shades.on_accent, ground) >= 4.5
         assert contrast(shades.accent, surface) >= 3
+        assert contrast(shades.on_button, shades.button) >= 4.5
         for ground in (surface, worst):
             assert contrast(shades.link, ground) >= 4.5
         for ground in (worst, shades.soft):

@@ -104,8 +104,8 @@ def repair_delivery(delivery: Delivery, *, email: str, by: User) -> Delivery:
 
 
 def last_address(by: User) -> str:
-    """Where this person sent an invoice last; empty before the first time."""
-    rows = Delivery.objects.filter(sent_by=by, in_place_of=None).order_by("-pk")
+    """Where this person sent an invoice last that did not come back; empty before the first time."""
+    rows = Delivery.objects.filter(sent_by=by, in_place_of=None).exclude(message__status__in=LOST).order_by("-pk")
     return rows.values_list("email", flat=True).first() or ""
 
 
