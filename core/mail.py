@@ -8,10 +8,10 @@ tried again after 1, 5, 15 and 60 minutes, then hourly for a day. A line that br
 dot, or a worker that dies while sending, leaves a doubt: such a mail is repeated once, flagged
 *possibly sent twice*; a second doubt ends it (PR9: at least once, never more than one extra).
 
-Mails are looked at again and written in handfuls. Each is marked as being sent in a commit of its own
-that is safe on the disk before it leaves, and its outcome is written down as it comes. While the server
-thinks about one mail, one of the next handful is written. Whatever dies, the one mail that may have
-left is marked.
+Mails are looked at again and written in handfuls. Each is marked as being sent in a commit that is safe
+on the disk before it leaves: the one that writes down what became of the mail before it. So one mail is
+marked at any moment, and whatever dies, the one mail that may have left is marked. While the server
+thinks about one mail, one of the next handful is written.
 """
 
 import logging
@@ -44,7 +44,7 @@ from core.errors import Refused
 from core.jobs import Boundary, job, stopping
 from core.messages import Verdict, has_control_characters, verdict_on, verdicts_on, way_out_of
 from core.models import Channel, Message, MessageAttempt
-from core.states import move
+from core.states import move, note_move
 
 logger = logging.getLogger(__name__)
 
@@ -105,11 +105,11 @@ def _send_handful(messages: list[Message], line: "Line", writer: "Writer") -> No
             with _aside(message):
                 record(message, trouble)
         return
-    for message in ready:
-        if stopping():
+    for message, following in zip(ready, [*ready[1:], None], strict=True):
+        if stopping() and message.status != Status.SENDING:
             return
         with _aside(message, line):
-            _hand_over(message, written[message.pk], line)
+            _hand_over(message, written[message.pk], line, following)
 
 
 def _still_to_send(messages: list[Message]) -> list[Message]:
@@ -139,13 +139,19 @@ def send_message(message: Message, line: Any, write: Callable[[Message], Any]) -
         record(message, outcome)
 
 
-def _hand_over(message: Message, content: Any, line: Any) -> None:
-    """Mark it as being sent, send it, and record the outcome."""
-    try:
-        move(message, Status.SENDING)
-    except Refused:
-        return  # Another worker has it: ours had lost its lease.
-    record(message, line.trouble_opening() or line.send(content))
+def _hand_over(message: Message, content: Any, line: Any, following: Message | None = None) -> None:
+    """Mark it as being sent, unless the one before it did, send it, and record the outcome. Where it was taken, the
+    one that follows is marked in the same commit."""
+    if message.status != Status.SENDING:
+        try:
+            move(message, Status.SENDING)
+        except Refused:
+            return  # Another worker has it: ours had lost its lease.
+    outcome = line.trouble_opening() or line.send(content)
+    if outcome.status == Status.ACCEPTED:
+        _record_accepted(message, outcome, None if stopping() else following)
+    else:
+        record(message, outcome)
 
 
 def record(message: Message, outcome: Outcome) -> None:
@@ -170,28 +176,48 @@ def record(message: Message, outcome: Outcome) -> None:
         )
 
 
-def _record_accepted(message: Message, outcome: Outcome) -> None:
-    """`record` for the mail that was taken, in one statement, for that is nearly every mail.
+def _record_accepted(message: Message, outcome: Outcome, following: Message | None = None) -> None:
+    """`record` for the mail that was taken, in one statement, for that is nearly every mail; it marks the one that
+    follows as being sent, unless another worker has it.
 
-    The commit does not wait for the disk: where a crash of the database loses it, the mail is still
-    marked as being sent, which is a doubt and flagged.
+    Without one to mark, the commit does not wait for the disk: where a crash of the database loses it, the mail is
+    still marked as being sent, which is a doubt and flagged.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            WITH moved AS (
-                UPDATE core_message
-                SET status = 'accepted', accepted_at = %(now)s, attempts = attempts + 1, last_error = '',
-                    secret_context = '{}'
-                WHERE id = %(id)s AND status = 'sending' RETURNING id
-            ), quickly AS (SELECT set_config('synchronous_commit', 'off', true))
-            INSERT INTO core_messageattempt (message_id, at, outcome, code, words)
-            SELECT id, %(now)s, 'accepted', %(code)s, %(words)s FROM moved, quickly
-            """,
-            {"id": message.pk, "now": timezone.now(), "code": outcome.code, "words": outcome.words},
+            _ACCEPT,
+            {
+                "id": message.pk,
+                "now": timezone.now(),
+                "code": outcome.code,
+                "words": outcome.words,
+                "next": following.pk if following else None,
+                "waiting": following.status if following else None,
+            },
         )
-        if cursor.rowcount != 1:
-            raise Refused(_("Somebody else changed this a moment ago. Look again and retry."), "moved_meanwhile")
+        row = cursor.fetchone()
+    if row is None:
+        raise Refused(_("Somebody else changed this a moment ago. Look again and retry."), "moved_meanwhile")
+    note_move(message, Status.ACCEPTED)
+    if following is not None and row[0]:
+        note_move(following, Status.SENDING)
+
+
+_ACCEPT = """
+    WITH moved AS (
+        UPDATE core_message
+        SET status = 'accepted', accepted_at = %(now)s, attempts = attempts + 1, last_error = '', secret_context = '{}'
+        WHERE id = %(id)s AND status = 'sending' RETURNING id
+    ), tried AS (
+        INSERT INTO core_messageattempt (message_id, at, outcome, code, words)
+        SELECT id, %(now)s, 'accepted', %(code)s, %(words)s FROM moved RETURNING message_id
+    ), marked AS (
+        UPDATE core_message SET status = 'sending'
+        WHERE id = %(next)s AND status = %(waiting)s AND EXISTS (SELECT FROM tried) RETURNING id
+    )
+    SELECT (SELECT id FROM marked), CASE WHEN %(next)s IS NULL THEN set_config('synchronous_commit', 'off', true) END
+    FROM tried
+"""
 
 
 def _final(message: Message, outcome: Outcome, attempts: int) -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pgtrigger
-from django.db import models
+from django.db import models, transaction
 from django.utils.translation import gettext as _
 
 from core.errors import Refused
@@ -40,14 +40,13 @@ def move(obj: Any, to: str, **fields: Any) -> None:
     rows = type(obj)._base_manager.filter(pk=obj.pk, status=obj.status)
     if rows.update(status=to, **fields) != 1:
         raise Refused(_("Somebody else changed this a moment ago. Look again and retry."), "moved_meanwhile")
-    obj.status = str(to)
-    for name, value in fields.items():
-        setattr(obj, name, value)
+    note_move(obj, to, **fields)
 
 
 def move_all(rows: Sequence[Any], to: str, **fields: Any) -> list[Any]:
     """Move these rows of one model as `move` does, in two statements whatever their number. Returns those that moved;
-    the others were moved by somebody else meanwhile and are as they left them. Runs in the caller's transaction.
+    the others were moved by somebody else meanwhile and are as they left them. In the caller's transaction, or one of
+    its own.
 
     Raises Refused `no_such_edge` where one of them may not go there; then none did.
     """
@@ -58,15 +57,21 @@ def move_all(rows: Sequence[Any], to: str, **fields: Any) -> list[Any]:
         if (row.status, str(to)) not in model.TRANSITIONS:
             move(row, to)
     known = {row.pk: row.status for row in rows}
-    locked = model._base_manager.select_for_update().filter(pk__in=known).order_by("pk").values_list("pk", "status")
-    free = {pk for pk, status in locked if known[pk] == status}
-    model._base_manager.filter(pk__in=free).update(status=to, **fields)
+    with transaction.atomic(savepoint=False):
+        locked = model._base_manager.select_for_update().filter(pk__in=known).order_by("pk").values_list("pk", "status")
+        free = {pk for pk, status in locked if known[pk] == status}
+        model._base_manager.filter(pk__in=free).update(status=to, **fields)
     moved = [row for row in rows if row.pk in free]
     for row in moved:
-        row.status = str(to)
-        for name, value in fields.items():
-            setattr(row, name, value)
+        note_move(row, to, **fields)
     return moved
+
+
+def note_move(obj: Any, to: str, **fields: Any) -> None:
+    """Let the object know of a move that its row has made, by a statement that does more than that."""
+    obj.status = str(to)
+    for name, value in fields.items():
+        setattr(obj, name, value)
 
 
 def only_along(transitions: Transitions, name: str) -> pgtrigger.Trigger:

@@ -469,12 +469,93 @@ def test_sending_takes_few_statements_per_mail(mail_server, django_assert_max_nu
     for number in range(20):
         queue(f"a{number}@beta.example")
 
-    # Reserving, starting and finishing the batch; then to mark each, in a transaction, and to write what became of it.
-    with django_assert_max_num_queries(12 + 20 * 5):
+    # Reserving, starting and finishing the batch, and marking its first mail; then one for each mail.
+    with django_assert_max_num_queries(13 + 20):
         send()
 
     assert len(mail_server.received) == 20
     assert connection.in_atomic_block is False
+
+
+# --- One mail at a time is marked ---------------------------------------------------------------
+
+
+@pytest.fixture
+def marked(mail_server):
+    """Who is marked as being sent while the server has a mail, mail by mail; asked over another connection."""
+    seen = []
+
+    def look() -> None:
+        with closing(connections["default"].copy()) as other, other.cursor() as cursor:
+            cursor.execute("SELECT recipient FROM core_message WHERE status = 'sending'")
+            seen.append([recipient for (recipient,) in cursor.fetchall()])
+
+    mail_server.on_mail = look
+    return seen
+
+
+@pytest.mark.django_db(transaction=True)
+def test_PR9_the_mail_that_may_have_left_is_marked_and_no_other(mail_server, marked):
+    mail_server.answers_to_recipient["a5@beta.example"] = ["550 5.1.1 no such user"]
+    mail_server.behaviour["a9@beta.example"] = ["cut after dot"]
+    mails = [queue(f"a{number}@beta.example") for number in range(25)]
+
+    send()
+
+    assert marked == [[mail.recipient] for mail in mails if mail.recipient != "a5@beta.example"]
+    assert not Message.objects.filter(status="sending").exists()
+    assert timeline(mails[5]) == [("bounced", 550)]
+    assert timeline(mails[6]) == timeline(mails[10]) == [("accepted", 250)]
+    assert timeline(mails[9]) == [("deferred", None)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_is_told_to_stop_leaves_no_mail_marked(mail_server):
+    mails = [queue(f"a{number}@beta.example") for number in range(5)]
+    mail_server.on_mail = jobs.stop
+
+    send()
+    left = Message.objects.counted_by_status()
+    mail_server.on_mail = lambda: None
+    jobs.resume()
+    send()
+
+    assert left == {"accepted": 1, "queued": 4}
+    assert mail_server.recipients == [mail.recipient for mail in mails]
+    assert not Message.objects.filter(possibly_twice=True).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_F29_a_mail_that_another_worker_took_meanwhile_is_left_to_it(mail_server):
+    mails = [queue(f"a{number}@beta.example") for number in range(3)]
+
+    def take() -> None:
+        mail_server.on_mail = lambda: None
+        with closing(connections["default"].copy()) as other, other.cursor() as cursor:
+            cursor.execute("UPDATE core_message SET status = 'sending' WHERE id = %s", [mails[1].pk])
+
+    mail_server.on_mail = take
+    send()
+
+    assert mail_server.recipients == ["a0@beta.example", "a2@beta.example"]
+    assert [Message.objects.get(pk=mail.pk).status for mail in mails] == ["accepted", "sending", "accepted"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_F29_a_mail_taken_out_of_our_hands_marks_no_other(mail_server, caplog):
+    mails = [queue(f"a{number}@beta.example") for number in range(3)]
+
+    def lose_it() -> None:
+        mail_server.on_mail = lambda: None
+        with closing(connections["default"].copy()) as other, other.cursor() as cursor:
+            cursor.execute("UPDATE core_message SET status = 'deferred' WHERE id = %s", [mails[0].pk])
+
+    mail_server.on_mail = lose_it
+    send()
+
+    assert "was moved by another worker" in caplog.text
+    assert [Message.objects.get(pk=mail.pk).status for mail in mails] == ["deferred", "accepted", "accepted"]
+    assert mail_server.recipients == [mail.recipient for mail in mails]
 
 
 # --- A worker that is killed --------------------------------------------------------------------

@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from core.jobs import run_due
@@ -192,3 +193,18 @@ def test_a_report_that_comes_before_our_own_answer_waits_for_it(client):
 def test_a_service_may_ask_whether_anybody_is_here(client):
     assert client.head(ADDRESS).status_code == 200
     assert client.get(ADDRESS).status_code == 405
+
+
+@pytest.mark.django_db(transaction=True)
+def test_F17_staff_have_a_report_looked_at_once_more(client, django_user_model):
+    event = MailEvent.objects.create(
+        service="postmark", event_id="1", kind="bounced", payload="{}", status="quarantined"
+    )
+    client.force_login(django_user_model.objects.create_superuser(email="ops@vendor.example", password="x"))
+
+    page = reverse("admin:core_mailevent_changelist")
+    answer = client.post(page, {"action": "look_again", "_selected_action": [event.pk]}, follow=True)
+
+    assert [str(message) for message in answer.context["messages"]] == ["1 report is looked at again."]
+    event.refresh_from_db()
+    assert event.status == "received"
