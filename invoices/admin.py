@@ -10,6 +10,7 @@ from core.states import move_all
 from invoices.charge_admin import ChargeUploadAdmin  # noqa: F401 a page of its own
 from invoices.correction_admin import CorrectionRequestAdmin, CreditsInvoices  # noqa: F401 pages of their own
 from invoices.credit_admin import CreditLotAdmin  # noqa: F401 a page of its own
+from invoices.document_admin import Trouble
 from invoices.exchange_admin import ExchangeRateAdmin  # noqa: F401 a page of its own
 from invoices.models import ChargeImport, Document, Invoice, NumberSeries
 from invoices.preview_admin import PreviewsMails
@@ -32,8 +33,8 @@ class InvoiceAdmin(PreviewsMails, CreditsInvoices, ReadOnly, admin.ModelAdmin):
 class DocumentAdmin(ReadOnly, admin.ModelAdmin):
     """The files of invoices, and why one could not be made."""
 
-    list_display = ("invoice", "kind", "status", "last_error", "made_at")
-    list_filter = ("status", "kind")
+    list_display = ("invoice", "kind", "status", "last_error", "replaced_characters", "made_at")
+    list_filter = (Trouble, "status", "kind")
     list_select_related = ("invoice",)
     search_fields = ("invoice__number__startswith",)
     ordering = ("-pk",)

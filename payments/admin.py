@@ -20,6 +20,7 @@ from core.admin import ReadOnly, ReadOnlyInline, render_page
 from core.errors import Refused
 from core.forms import posted
 from core.states import move_all
+from invoices.document_admin import Trouble
 from invoices.states import DocumentStatus
 from payments.bank_admin import BankEntryAdmin, BankFileAdmin  # noqa: F401 pages of their own
 from payments.collecting_admin import CollectionCaseAdmin, PayLinkAdmin  # noqa: F401 pages of their own
@@ -301,8 +302,8 @@ class TransferRequestAdmin(ReadOnly, admin.ModelAdmin):
 class PaperAdmin(ReadOnly, admin.ModelAdmin):
     """Receipts and statements of account, and why one could not be made."""
 
-    list_display = ("created_at", "kind", "account", "status", "last_error", "made_at")
-    list_filter = ("status", "kind")
+    list_display = ("created_at", "kind", "account", "status", "last_error", "replaced_characters", "made_at")
+    list_filter = (Trouble, "status", "kind")
     list_select_related = ("account",)
     search_fields = ("code__exact", "payment__receipt_number__startswith")
     ordering = ("-pk",)

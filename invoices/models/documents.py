@@ -26,18 +26,22 @@ class DocumentKind(models.TextChoices):
 class Document(models.Model):
     """A file made of an invoice, once; kept with its digest and never silently remade (L4, I28)."""
 
-    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="documents", db_index=False)
-    kind = models.CharField(max_length=12, choices=DocumentKind, default=DocumentKind.PDF)
-    status = models.CharField(max_length=8, choices=states.DocumentStatus, default=states.DocumentStatus.PENDING)
-    file = models.CharField(max_length=255, blank=True)
-    sha256 = models.CharField(max_length=64, blank=True)
-    size_bytes = models.PositiveIntegerField(null=True)
+    invoice = models.ForeignKey(
+        Invoice, models.PROTECT, related_name="documents", db_index=False, verbose_name=_("invoice")
+    )
+    kind = models.CharField(_("kind"), max_length=12, choices=DocumentKind, default=DocumentKind.PDF)
+    status = models.CharField(
+        _("status"), max_length=8, choices=states.DocumentStatus, default=states.DocumentStatus.PENDING
+    )
+    file = models.CharField(_("file"), max_length=255, blank=True)
+    sha256 = models.CharField("SHA-256", max_length=64, blank=True)
+    size_bytes = models.PositiveIntegerField(_("size in bytes"), null=True)
     # Characters that no font of ours has, replaced in print.
-    replaced_characters = models.CharField(max_length=500, blank=True)
-    last_error = models.TextField(blank=True)
-    made_at = models.DateTimeField(null=True)
+    replaced_characters = models.CharField(_("characters not shown"), max_length=500, blank=True)
+    last_error = models.TextField(_("last error"), blank=True)
+    made_at = models.DateTimeField(_("made"), null=True)
     # By which anybody who holds the PDF asks whether it is ours.
-    check_code = models.CharField(max_length=12, null=True)
+    check_code = models.CharField(_("check code"), max_length=12, null=True)
 
     TRANSITIONS = states.DOCUMENT
     POLICY = Scope(view=Action.INVOICE_VIEW, account="invoice__account", profile="invoice__profile")

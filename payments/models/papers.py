@@ -29,31 +29,35 @@ class Paper(models.Model):
 
     code = CodeField()
     kind = models.CharField(_("kind"), max_length=12, choices=PaperKind)
-    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="papers", db_index=False)
-    profile = models.ForeignKey(BillingProfile, models.PROTECT, null=True, related_name="+")
-    payment = models.OneToOneField(Payment, models.PROTECT, null=True, related_name="paper")
+    account = models.ForeignKey(
+        BillingAccount, models.PROTECT, related_name="papers", db_index=False, verbose_name=_("billing account")
+    )
+    profile = models.ForeignKey(
+        BillingProfile, models.PROTECT, null=True, related_name="+", verbose_name=_("billing profile")
+    )
+    payment = models.OneToOneField(Payment, models.PROTECT, null=True, related_name="paper", verbose_name=_("payment"))
     # Of a statement, both inclusive.
     starts_on = models.DateField(_("from"), null=True)
     ends_on = models.DateField(_("until"), null=True)
-    opening_minor = models.BigIntegerField(null=True)
-    closing_minor = models.BigIntegerField(null=True)
-    currency = models.CharField(max_length=3)
-    language = models.CharField(max_length=2)
-    asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    opening_minor = models.BigIntegerField(_("opening balance in minor units"), null=True)
+    closing_minor = models.BigIntegerField(_("closing balance in minor units"), null=True)
+    currency = models.CharField(_("currency"), max_length=3)
+    language = models.CharField(_("language"), max_length=2)
+    asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", verbose_name=_("asked for by"))
     status = models.CharField(
         _("status"),
         max_length=8,
         choices=invoice_states.DocumentStatus,
         default=invoice_states.DocumentStatus.PENDING,
     )
-    file = models.CharField(max_length=255, blank=True)
-    sha256 = models.CharField(max_length=64, blank=True)
-    size_bytes = models.PositiveIntegerField(null=True)
+    file = models.CharField(_("file"), max_length=255, blank=True)
+    sha256 = models.CharField("SHA-256", max_length=64, blank=True)
+    size_bytes = models.PositiveIntegerField(_("size in bytes"), null=True)
     # Characters that no font of ours has, replaced in print.
-    replaced_characters = models.CharField(max_length=500, blank=True)
-    last_error = models.TextField(blank=True)
+    replaced_characters = models.CharField(_("characters not shown"), max_length=500, blank=True)
+    last_error = models.TextField(_("last error"), blank=True)
     created_at = models.DateTimeField(_("asked for"), default=timezone.now, editable=False)
-    made_at = models.DateTimeField(null=True)
+    made_at = models.DateTimeField(_("made"), null=True)
 
     TRANSITIONS = invoice_states.DOCUMENT
     POLICY = Scope(view=Action.INVOICE_VIEW, account="account", profile="profile")
@@ -61,8 +65,8 @@ class Paper(models.Model):
     objects = PolicyQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("paper")
-        verbose_name_plural = _("papers")
+        verbose_name = _("receipt or statement")
+        verbose_name_plural = _("receipts and statements")
         indexes = [
             models.Index(fields=["id"], condition=Q(status="pending"), name="paper_due"),
             models.Index(fields=["account", "kind", "-created_at", "-id"], name="paper_list"),

@@ -10,6 +10,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, UserFactory
@@ -344,3 +345,19 @@ def test_the_set_has_a_template_for_each_kind():
     assert set(render.WORKER.parent.glob("*.typ")) >= {
         render.WORKER.with_name(f"{name}.typ") for name in ("frame", "invoice", "receipt", "statement")
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_P8_I28_staff_find_a_receipt_that_could_not_be_made_and_have_it_made(client, profile, monkeypatch):
+    payment = paid(profile)
+    with monkeypatch.context() as broken:
+        broken.setattr(papers, "render", _raising(RenderRefused("no such face")))
+        make()
+    client.force_login(UserFactory(staff=True))
+    page = reverse("admin:payments_paper_changelist")
+    [found] = client.get(page, {"trouble": "failed"}).context["cl"].result_list
+
+    client.post(page, {"action": "make_again", "_selected_action": [found.pk]})
+    make()
+
+    assert paper_of(payment).status == "ready"
