@@ -44,7 +44,8 @@ OCTOBER = Month(2026, 10)
 class InvoiceFactory(DjangoModelFactory):
     """An issued invoice of one month, due and with one line of € 100.00 and 21 % VAT.
 
-    `lines=[12_345, 500]` are nets in cents, or dictionaries of InvoiceLine values; `month` is the
+    `lines=[12_345, 500]` are nets in cents, or dictionaries of InvoiceLine values, each with a `vat_category`
+    and `vat_rate` of its own where it has another than the others; `month` is the
     billing period (next to the profile's last one, or October 2026), `issue_date` the fifth of the
     month after; `status` is `due`, `paid` (settled in full) or `draft` (no number); `kind` may be a
     credit note.
@@ -134,7 +135,11 @@ def _issued(
     issue_date = issue_date or month.next.first + timedelta(days=4)
     line_values = [line if isinstance(line, dict) else {"net_minor": line} for line in lines]
     net = Money.total((Money(line["net_minor"], currency) for line in line_values), currency)
-    vat = net.share(rate / 100)
+    bases: dict[tuple[str, Decimal], Money] = {}
+    for line in line_values:
+        group = line.get("vat_category", "S"), line.get("vat_rate", rate)
+        bases[group] = bases.get(group, Money.zero(currency)) + Money(line["net_minor"], currency)
+    vat = Money.total((base.share(percent / 100) for (_category, percent), base in bases.items()), currency)
     draft = Invoice.objects.create(
         **{
             "kind": kind,
@@ -176,7 +181,11 @@ def _issued(
                 **line,
             }
         )
-    VatGroup.objects.create(invoice=draft, category="S", rate=rate, base_minor=net.minor, vat_minor=vat.minor)
+    for (category, percent), base in bases.items():
+        share = base.share(percent / 100)
+        VatGroup.objects.create(
+            invoice=draft, category=category, rate=percent, base_minor=base.minor, vat_minor=share.minor
+        )
     if status != "draft":
         _number(draft, status, issue_date)
     return Invoice.objects.get(pk=draft.pk)

@@ -192,6 +192,7 @@ def test_M8_code_in_a_name_is_printed_as_it_stands(text):
     assert "root:" not in printed_text
 
 
+@pytest.mark.long(sample=8)
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_no_script_in_a_name_stops_an_invoice(name):
     rendered = render_invoice(payload(1, sold_to=Party(f"A {name} B", (name,)), bill_to=Party(name, ())))

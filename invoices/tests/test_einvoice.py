@@ -262,10 +262,21 @@ def test_L4_marking_gives_the_same_bytes_each_time_and_refuses_a_pdf_that_is_non
 # --- The same figures everywhere -----------------------------------------------------------------
 
 
+# The VAT of the lines of a made-up invoice: one case for all of them, or one of several for each.
+TREATMENTS = (
+    *[[("S", Decimal(rate))] for rate in (6, 9, 21, 27)],
+    [("S", Decimal(9)), ("S", Decimal(21)), ("Z", Decimal(0))],
+    [("AE", Decimal(0))],
+    [("O", Decimal(0))],
+    [("Z", Decimal(0))],
+)
+
+
 def made_up(seed: int):
-    """An issued invoice of random lines, some of them in the customer's favour."""
+    """An issued document of random lines, some of them in the customer's favour; one in ten is a credit note."""
     chance = random.Random(seed)
     currency = chance.choice(["EUR", "EUR", "USD", "JPY"])
+    vat = chance.choice(TREATMENTS)
     account = BillingAccountFactory(currency=currency, vat_id="NL123456782B90")
     profile = BillingProfileFactory(account=account, currency=currency)
     lines = []
@@ -273,8 +284,11 @@ def made_up(seed: int):
         quantity = Decimal(chance.randint(1, 10**9)) / 10 ** chance.randint(0, 6)
         price = Decimal(chance.randint(1, 10**6)) / 10 ** chance.randint(2, 9)
         net = Money.rounded(quantity * price, currency).minor % 10**9 or 1
+        category, rate = chance.choice(vat)
         lines.append(
             {
+                "vat_category": category,
+                "vat_rate": rate,
                 "net_minor": -net // 20 if place and chance.random() < 0.2 else net,
                 "section": f"Section {place % 3}",
                 "description": f"Service {seed}-{place}",
@@ -284,10 +298,11 @@ def made_up(seed: int):
             }
         )
     lines.sort(key=lambda line: line["section"])
-    lines[0]["net_minor"] += 10**9  # a month below zero would be a credit note
-    return InvoiceFactory(
-        profile=profile, lines=lines, rate=Decimal(chance.choice([6, 9, 21])), language=chance.choice(["en", "nl"])
-    )
+    for category, rate in vat:  # a sum below zero would be a credit note
+        first = next((line for line in lines if (line["vat_category"], line["vat_rate"]) == (category, rate)), {})
+        first["net_minor"] = first.get("net_minor", 0) + 10**9
+    kind = "credit_note" if chance.random() < 0.1 else "invoice"
+    return InvoiceFactory(profile=profile, lines=lines, kind=kind, language=chance.choice(["en", "nl"]))
 
 
 @pytest.mark.django_db
@@ -322,7 +337,8 @@ def test_I5_page_pdf_csv_ubl_cii_and_ledger_show_the_same_figures(seed, client, 
     assert findings("ubl", ubl) == []
 
     # The books.
-    owed = Posting.objects.filter(invoice=invoice, debit="receivable").aggregate(sum=Sum("amount_minor"))["sum"]
+    side = "credit" if invoice.kind == "credit_note" else "debit"
+    owed = Posting.objects.filter(invoice=invoice, **{side: "receivable"}).aggregate(sum=Sum("amount_minor"))["sum"]
     assert owed == invoice.total_minor
 
 
