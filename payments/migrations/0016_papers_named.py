@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0015_colour_of_the_seller'),
-        ('payments', '0014_refunds'),
+        ('payments', '0015_overpaid_and_disputed_parts'),
         ('profiles', '0007_shared_invoices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('invoices', '0018_documents_have_a_name'),
+        ('invoices', '0019_overpaid_and_disputed_parts'),
     ]
 
     operations = [
