@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import CharField, Exists, OuterRef, QuerySet, Value
 from django.db.models.functions import Cast, Concat
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -246,7 +247,7 @@ def report_bounce(delivery: Delivery) -> None:
             "number": invoice.number,
             "profile_name": invoice.profile_name,
             "words": delivery.message.last_error,
-            "path": invoice.get_absolute_url(),
+            "path": reverse("delivery_repair", args=[invoice.code, delivery.pk]),
         },
         reference=f"{_BOUNCE}{delivery.pk}",
     )

@@ -16,7 +16,9 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import ProgrammingError, connection, transaction
 
+from accounts.models import User
 from accounts.tests.factories import UserFactory
+from billing_portal.retention import erase_people
 from core.policy import Role
 from core.testing import environment
 from invoices.models import Posting
@@ -118,7 +120,11 @@ def test_I6_the_role_does_the_work_of_the_portal(as_the_role, client):
     extra = ExtraRecipient.objects.create(profile=profile, email="books@bureau.example")
     remove_recipient(extra, by=owner)
 
+    left = UserFactory(name="Wilhelmina")
+    erase_people([left])
+
     assert pages == [200, 200]
+    assert User.objects.get(pk=left.pk).name == f"#{left.pk}"
     assert set(ExtraRecipientEvent.objects.values_list("email", flat=True)) == {""}
     assert ProfileRole.objects.filter(profile=profile).count() == 2
     assert Posting.objects.filter(invoice=invoice).exists()

@@ -42,6 +42,8 @@ def add_mail_pages(pages: Pages, profile: BillingProfile) -> None:
         pages.add("owner", "delivery_repair", invoice.code, delivery.pk)
     MailComplaint.objects.create(recipient=reader.email, message=lost[0].message)
     pages.add("owner", "invoice", invoice.code)
+    for query in ("", "?mail=credit_given"):
+        pages.add("staff", "admin:invoices_invoice_preview", invoice.pk, query=query)
     for actor in ("owner", Role.PROFILE_READER):
         pages.add(actor, "invoice_sending", invoice.code)
 
