@@ -23,12 +23,14 @@ from payments.gateways.sandbox.models import Charge
 from payments.models import BankEntry, BookedBy, CollectionCase, Payment
 from payments.services.bank import book_entry, look_at, take_in_file, undo_booking
 from payments.services.collecting import go_on
+from payments.services.debits import announce_debit, collect_announced
 from payments.services.overpaid import balance_of, use_balance
 from payments.services.pay import pay_invoices
 from payments.services.refunds import ask_refund, carry_out, confirm_transferred, refundable
 from payments.services.settle import look_up
 from payments.tests.bank_files import Move, camt
 from payments.tests.factories import PaymentMethodFactory
+from payments.tests.test_families import sign
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 from subscriptions.tests.factories import SubscriptionFactory
 
@@ -129,6 +131,19 @@ def test_S39_what_was_overpaid_is_used_before_a_card_is_charged(seller, profile)
     charged = Payment.objects.get(method=card)
     invoice.refresh_from_db()
     assert (charged.amount, invoice.status, balance_of(profile)) == (euros("92"), "paid", euros("0"))
+    assert_well()
+
+
+def test_I19_S39_a_direct_debit_collects_what_the_balance_leaves(seller, profile):
+    payer = ProfileRoleFactory(profile=profile, role=Role.PROFILE_OWNER).user
+    method, invoice = sign(profile, payer, default_for=[profile]).method, InvoiceFactory(profile=profile)
+    notice = announce_debit(invoice, method, at=timezone.now())
+    transferred(InvoiceFactory(profile=profile), "150.00", iban=seller.iban)
+
+    collect_announced(notice, at=timezone.now() + timedelta(days=60))
+
+    notice.refresh_from_db()
+    assert (notice.status, notice.payment.amount, balance_of(profile)) == ("collected", euros("92"), euros("0"))
     assert_well()
 
 

@@ -14,6 +14,8 @@ from core.states import move
 from invoices.models import Invoice
 from payments.mail import tell_debit_announced
 from payments.models import DebitNotice, Family, Initiator, Mandate, PaymentMethod, ProfileMethods
+from payments.services.cases import close_settled
+from payments.services.overpaid import use_balance_first
 from payments.services.pay import mandate_ended, pay_invoices
 from payments.states import MandateStatus, NoticeStatus
 
@@ -66,7 +68,7 @@ def collect_announced(notice: DebitNotice, *, at: datetime) -> None:
     notice = DebitNotice.objects.select_related("mandate__method", "invoice").get(pk=notice.pk)
     if notice.status != NoticeStatus.ANNOUNCED:
         return
-    invoice, method = notice.invoice, notice.mandate.method
+    invoice, method = _less_the_balance(notice.invoice, timezone.localdate(at)), notice.mandate.method
     part = min(notice.amount, invoice.amount_asked)
     try:
         payment = pay_invoices(
@@ -83,3 +85,12 @@ def collect_announced(notice: DebitNotice, *, at: datetime) -> None:
             move(notice, NoticeStatus.DROPPED, dropped_because=refusal.code or "")
     else:
         move(notice, NoticeStatus.COLLECTED, payment=payment)
+
+
+def _less_the_balance(invoice: Invoice, on: date) -> Invoice:
+    """The invoice, once the customer's own money has paid what it can of it."""
+    with transaction.atomic():
+        stored = Invoice.objects.select_for_update(of=("self",)).select_related("profile__account").get(pk=invoice.pk)
+        use_balance_first(stored, on=on)
+        close_settled([stored])
+    return stored
