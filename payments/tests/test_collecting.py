@@ -381,6 +381,7 @@ def a_profile_of(agreement, language, card):
     return profile
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.long(sample=2)
 @pytest.mark.parametrize(("agreement", "language", "card"), YEARS)
 def test_Q_3_9_a_year_of_collecting_says_each_thing_once_and_nothing_after_the_money(long, agreement, language, card):
