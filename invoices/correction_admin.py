@@ -8,7 +8,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
+from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.admin import ReadOnly, render_page
 from core.errors import Refused
@@ -30,7 +32,17 @@ class CorrectionRequestAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ("invoice__number__startswith", "account__name__istartswith", "code__exact")
     ordering = ("-pk",)
     change_form_template = "invoices/admin/correction_request.html"
+    fields = (
+        *("invoice", "account", "reason", "line", "wanted", "explanation", "status"),
+        *("requested_by", "requested_at", "answer", "decided_by", "decided_at"),
+    )
+    readonly_fields = fields
     show_full_result_count = False
+
+    @admin.display(description=gettext_lazy("Should be"))
+    def wanted(self, asked: CorrectionRequest) -> str:
+        rows = ((label, now or "—", should or "—") for label, now, should in wanted_changes(asked))
+        return format_html_join("", "<div>{}: {} → <b>{}</b></div>", rows)
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("invoices.change_correctionrequest")  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly, ReadOnlyInline, render_page
+from core.admin import ReadOnly, ReadOnlyInline, amount_of, render_page
 from core.errors import Refused
 from core.forms import posted
 from core.templatetags.ui import money
@@ -25,16 +25,18 @@ class CreditTransactionInline(ReadOnlyInline):
     fields = ("happened_on", "kind", "amount", "profile", "invoice", "note", "by")
     readonly_fields = fields
 
-    @admin.display(description=gettext_lazy("amount"))
-    def amount(self, move: CreditTransaction) -> str:
-        return money(move.amount)
+    amount = amount_of("amount", gettext_lazy("amount"))
 
 
 @admin.register(CreditLot)
 class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
     """Credits: each given in two steps, so that somebody has looked twice; never edited."""
 
-    list_display = ("description", "account", "profile", "source", "original", "balance", "starts_on", "expires_on")
+    original = amount_of("original", gettext_lazy("Original"))
+    left = amount_of("balance", gettext_lazy("Left"))
+    list_display = ("description", "account", "profile", "source", "original", "left", "starts_on", "expires_on")
+    fields = (*list_display, "reason", "given_by", "given_at")
+    readonly_fields = fields
     list_filter = ("source",)
     list_select_related = ("account", "profile")
     search_fields = ("description__istartswith", "account__name__istartswith", "code__exact")

@@ -34,6 +34,12 @@ class CreditLotQuerySet(PolicyQuerySet):
     def left_minor(self) -> int:
         return self.aggregate(left=Sum("balance_minor"))["left"] or 0
 
+    def left_of_each(self, on: date) -> dict[int, int]:
+        """By profile, what may still be used of its credits, in minor units; zero where nothing is left."""
+        alive = Q(expires_on=None) | Q(expires_on__gte=on)
+        left = Coalesce(Sum("balance_minor", filter=alive), 0)
+        return dict(self.order_by().values("profile").annotate(left=left).values_list("profile", "left"))
+
 
 class CreditTransactionQuerySet(PolicyQuerySet):
     def with_balance(self) -> CreditTransactionQuerySet:

@@ -4,26 +4,33 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Max, Sum
+from django.db.models.functions import TruncMonth
+from django.utils.translation import gettext as _
 
 from accounts.models import Seller
+from core.charts import Series, StackedBars
 from core.money import Money
-from core.periods import Month
+from core.periods import Month, months_between
 from invoices.exchange import home_currency
-from invoices.models import BillingPeriod, CreditLot
+from invoices.models import BillingPeriod, CreditLot, CreditMove, CreditTransaction, Invoice, InvoiceKind
 from invoices.services.drafts import compute_drafts, read_drafts
 from invoices.services.due import profiles_behind, read_candidates
 from profiles.models import BillingProfile
+
+CHARTED = 12  # months
 
 
 @dataclass(frozen=True)
 class CreditBalance:
     """`current` is what is left as of the last invoice, `pending` what the invoice that is coming would use of it as
-    things stand, `upcoming` what becomes usable later; `next_expiry` is the last day of the first to expire."""
+    things stand, `upcoming` what becomes usable later, `expired` what lapsed since the last invoice; `next_expiry` is
+    the last day of the first to expire."""
 
     current: Money
     pending: Money
     upcoming: Money
+    expired: Money
     next_expiry: date | None
 
     @property
@@ -42,8 +49,40 @@ def credit_balance(profile: BillingProfile, *, on: date) -> CreditBalance:
         Money(current, profile.currency),
         Money(min(pending, current), profile.currency),
         Money(upcoming, profile.currency),
+        Money(_expired(profile), profile.currency),
         next((lot.expires_on for lot in usable if lot.expires_on), None),
     )
+
+
+def credit_history(profile: BillingProfile, *, on: date) -> StackedBars | None:
+    """What was left of the credits at the end of each of the last twelve months, and on that day; None where the first
+    of them came in this month.
+    """
+    moves = CreditTransaction.objects.filter(profile=profile, happened_on__lte=on).order_by()
+    by_month = dict(moves.values_list(TruncMonth("happened_on")).annotate(Sum("amount_minor")))
+    this = Month.of(on)
+    if not by_month or min(by_month) >= this.first:
+        return None
+    months = months_between(max(Month.of(min(by_month)), this.plus(1 - CHARTED)), this)
+    left = [sum(minor for day, minor in by_month.items() if day <= month.first) for month in months]
+    amounts = [Money(minor, profile.currency) for minor in left]
+    return StackedBars(
+        _("Credit left"),
+        _("What was left of the credits at the end of each month, and what is left today."),
+        list(months),
+        [Series(_("At the end of the month"), amounts)],
+        profile.currency,
+    )
+
+
+def _expired(profile: BillingProfile) -> int:
+    """What lapsed of the credits of the profile since its last invoice, in minor units."""
+    moves = CreditTransaction.objects.filter(profile=profile, kind=CreditMove.EXPIRED)
+    issued = Invoice.objects.filter(profile=profile, kind=InvoiceKind.INVOICE).issued()
+    since = issued.aggregate(last=Max("issue_date"))["last"]
+    if since is not None:
+        moves = moves.filter(happened_on__gt=since)
+    return -(moves.aggregate(lapsed=Sum("amount_minor"))["lapsed"] or 0)
 
 
 def _pending(profile: BillingProfile, on: date) -> int:

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from core.lists import read_page, sorting
 from core.policy import Action, requires
-from invoices.estimates import credit_balance
+from invoices.estimates import credit_balance, credit_history
 from invoices.filters import CREDIT_SEGMENTS, CreditFilter, TransactionFilter
 from invoices.models import CreditLot, CreditMove, CreditTransaction
 from invoices.services.credits import today_of
@@ -28,6 +28,7 @@ def profile_credit_balance(request: HttpRequest, profile: BillingProfile) -> Htt
         "profile": profile,
         "has_credits": CreditLot.objects.filter(profile=profile).exists() or rows.exists(),
         "balance": credit_balance(profile, on=today),
+        "history": credit_history(profile, on=today),
         "page": page,
         "filters": filters,
         "kinds": [("", _("All moves")), *CreditMove.choices],

@@ -1,5 +1,6 @@
 """What hangs on an invoice: its documents, and the mails that carried them."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -53,6 +54,23 @@ def credit_left(profile: BillingProfile) -> Money:
     return Money(lots.left_minor(), profile.currency)
 
 
+@register.simple_tag(takes_context=True)
+def credits_left(context: Context, profiles: Sequence[BillingProfile]) -> dict[int, Money]:
+    """What may be used of the credits of each of these profiles, now or later, for those that ever had one and whose
+    credits the person may see (§3.8). One statement.
+    """
+    lots = CreditLot.objects.allowing(context["user"], Action.CREDIT_VIEW).filter(profile__in=profiles)
+    currencies = {profile.pk: profile.currency for profile in profiles}
+    left = lots.left_of_each(timezone.localdate())
+    return {pk: Money(minor, currencies[pk]) for pk, minor in left.items()}
+
+
+@register.filter
+def of_profile(amounts: Mapping[int, Money], profile: BillingProfile) -> Money | None:
+    """Its amount, where it has one."""
+    return amounts.get(profile.pk)
+
+
 @register.filter
 def balance_after(move: Any) -> Money:
     """What all credits of the profile came to after that move."""
@@ -96,6 +114,13 @@ def correction_panel(invoice: Invoice) -> dict[str, Any]:
         if each.corrected and each.corrected_id != invoice.pk:
             rows.append((_("Corrected invoice"), each.corrected, money(each.corrected.total)))
     return {"rows": rows, "asked": invoice.correction_requests.order_by("pk")}
+
+
+@register.simple_tag
+def voided_by(invoice: Invoice) -> Correction | None:
+    """What credited the invoice in full, and the invoice that took its place where there is one."""
+    made = Correction.objects.filter(original=invoice, is_full=True)
+    return made.select_related("credit_note", "corrected").first()
 
 
 @register.inclusion_tag("invoices/_delivery_panel.html", takes_context=True)

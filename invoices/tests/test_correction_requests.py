@@ -86,6 +86,8 @@ def test_L3_the_chain_is_shown_on_all_three_pages(browser, invoice, manager, sta
     made = approve_correction(ask(invoice, manager), answer="", by=staff, on=ON)
 
     documents = {invoice, made.credit_note, made.corrected}
+    said = f"credited in full by {made.credit_note}, and {made.corrected} takes its place"
+    assert said in browser.get(invoice.get_absolute_url()).content.decode()
     for document in documents:
         shown = browser.get(document.get_absolute_url()).content.decode()
         for other in documents - {document}:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.urls import reverse
 
 from accounts.tests.factories import SellerFactory, UserFactory
@@ -14,8 +15,9 @@ from core.periods import Month
 from invoices.documents.einvoice import terms_of
 from invoices.documents.printed import printed
 from invoices.documents.source import payload_of
+from invoices.estimates import credit_balance, credit_history
 from invoices.models import CreditLot, Invoice
-from invoices.services.credits import give_credit, move_credit
+from invoices.services.credits import expire_credit, give_credit, move_credit
 from invoices.services.run import run_billing
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory
@@ -92,6 +94,36 @@ def test_S2_23_every_move_stands_there_with_the_balance_after_it(browser, profil
         not in page(browser, "profile_credit_balance", profile, f"?q={invoice.number}").split("<tbody")[1]
     )
     assert "No move fits" in page(browser, "profile_credit_balance", profile, "?q=nothing")
+
+
+def test_3_8_the_balance_tells_what_lapsed_since_the_last_invoice_and_what_was_left_over_time(browser, profile):
+    give(profile, 3_000, expires_on=date(2026, 11, 10))
+    lapsing = give(profile, 50_000, expires_on=date(2026, 11, 10))
+    run_billing(Month(2026, 10), on=ON)
+    expire_credit(CreditLot.objects.get(pk=lapsing.pk), on=date(2026, 11, 11))
+
+    balance = credit_balance(profile, on=date(2026, 11, 20))
+    history = credit_history(profile, on=date(2026, 12, 20))
+
+    assert (balance.current.minor, balance.expired.minor) == (0, 50_000 - 7_000)
+    assert [amount.minor for amount in history.totals] == [53_000, 0, 0]
+    assert credit_history(profile, on=date(2026, 10, 20)) is None
+    with time_machine.travel(date(2026, 11, 20)):
+        shown = page(browser, "profile_credit_balance", profile)
+    for words in ("Expired since the last invoice", "€430.00", "Show as table", "€530.00"):
+        assert words in shown
+
+
+def test_3_8_the_profiles_of_an_account_tell_what_credit_each_has_left(browser, profile):
+    address = reverse("profiles", args=[profile.account.code])
+    assert "Credit left" not in browser.get(address).content.decode()
+    BillingProfileFactory(account=profile.account, name="Without")
+    give(profile, 3_000)
+    give(profile, 4_000, expires_on=date(2099, 1, 1))
+
+    shown = browser.get(address).content.decode()
+
+    assert ("Credit left" in shown, "€70.00" in shown, shown.count(">—</td>")) == (True, True, 1 + 2)
 
 
 def test_S2_24_the_credits_stand_there_with_their_last_day_first_to_expire_on_top(browser, profile):

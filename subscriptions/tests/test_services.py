@@ -21,7 +21,7 @@ from profiles.models import BillingProfile, ProfileRole
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.models import Purchase, Subscription, Term
 from subscriptions.services.purchasing import MAX_QUANTITY, purchase_product
-from subscriptions.tests.factories import PriceFactory, ProductFactory, SubscriptionFactory
+from subscriptions.tests.factories import PriceFactory, ProductFactory, PurchaseFactory, SubscriptionFactory
 
 DAY = date(2026, 1, 31)
 KEY = "k" * 20
@@ -45,6 +45,15 @@ def account(owner):
 
 
 # --- What is bought -------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("bought", [SubscriptionFactory, PurchaseFactory])
+def test_S2_1_nothing_that_was_bought_is_without_a_profile(bought):
+    row = bought()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        type(row).objects.filter(pk=row.pk).update(profile=None)
 
 
 @pytest.mark.django_db

@@ -103,7 +103,7 @@ def test_3_6_a_line_is_disputed_with_a_file_and_credited(person, marieke, staff,
     owner.sees("hours.csv")
     owner.looks()
     owner.follows(invoice.number)
-    owner.sees("This invoice is disputed.")
+    owner.sees("This invoice is disputed. Nothing of it is collected until the vendor has decided.")
     owner.looks()
     owner.follows("To the conversation")
 

@@ -33,7 +33,7 @@ def test_S2_23_S2_24_S2_25_a_credit_is_given_used_and_about_to_expire(person, ma
     owner.opens(profile.get_absolute_url())
     owner.sees("No credits")
     owner.opens(reverse("profile_credits", args=[profile.code]))
-    owner.sees("This billing profile never had a credit.")
+    owner.sees("No credits")
     owner.looks()
 
     staff = person(UserFactory(name="Joris Postma", staff=True))
