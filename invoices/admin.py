@@ -22,7 +22,7 @@ from invoices.states import DocumentStatus
 class InvoiceAdmin(PreviewsMails, CreditsInvoices, ReadOnly, admin.ModelAdmin):
     change_form_template = "invoices/admin/invoice.html"
     net = amount_of("net", gettext_lazy("Net"))
-    credit = amount_of("credit", gettext_lazy("Credit applied"))
+    credit_applied = amount_of("credit", gettext_lazy("Credit applied"))
     vat = amount_of("vat", gettext_lazy("VAT"))
     total = amount_of("total", gettext_lazy("Total incl. VAT"))
     prepaid = amount_of("prepaid", gettext_lazy("Paid in advance"))
@@ -31,7 +31,7 @@ class InvoiceAdmin(PreviewsMails, CreditsInvoices, ReadOnly, admin.ModelAdmin):
     list_display = ("number", "kind", "account", "profile_name", "issue_date", "due_date", "status", "total")
     fields = (
         *("number", "kind", "status", "account", "profile", "period_start", "period_end", "issue_date", "due_date"),
-        *("net", "credit", "vat", "total", "prepaid", "settled", "amount_due"),
+        *("net", "credit_applied", "vat", "total", "prepaid", "settled", "amount_due"),
         *("customer_vat_id", "po_number", "payment_term_days", "language"),
     )
     readonly_fields = fields

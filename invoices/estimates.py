@@ -63,13 +63,13 @@ def credit_history(profile: BillingProfile, *, on: date) -> StackedBars | None:
     this = Month.of(on)
     if not by_month or min(by_month) >= this.first:
         return None
-    months = months_between(max(Month.of(min(by_month)), this.plus(1 - CHARTED)), this)
+    months = list(months_between(max(Month.of(min(by_month)), this.plus(1 - CHARTED)), this))
     left = [sum(minor for day, minor in by_month.items() if day <= month.first) for month in months]
     amounts = [Money(minor, profile.currency) for minor in left]
     return StackedBars(
         _("Credit left"),
         _("What was left of the credits at the end of each month, and what is left today."),
-        list(months),
+        months,
         [Series(_("At the end of the month"), amounts)],
         profile.currency,
     )

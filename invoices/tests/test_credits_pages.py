@@ -91,7 +91,7 @@ def test_S2_23_every_move_stands_there_with_the_balance_after_it(browser, profil
     assert invoice.number not in page(browser, "profile_credit_balance", profile, "?kind=given")
     assert (
         "Credit received"
-        not in page(browser, "profile_credit_balance", profile, f"?q={invoice.number}").split("<tbody")[1]
+        not in page(browser, "profile_credit_balance", profile, f"?q={invoice.number}").split("<tbody")[-1]
     )
     assert "No move fits" in page(browser, "profile_credit_balance", profile, "?q=nothing")
 
@@ -123,7 +123,7 @@ def test_3_8_the_profiles_of_an_account_tell_what_credit_each_has_left(browser, 
 
     shown = browser.get(address).content.decode()
 
-    assert ("Credit left" in shown, "€70.00" in shown, shown.count(">—</td>")) == (True, True, 1 + 2)
+    assert ("Credit left" in shown, "€70.00" in shown, shown.count(">—</td>")) == (True, True, 1)
 
 
 def test_S2_24_the_credits_stand_there_with_their_last_day_first_to_expire_on_top(browser, profile):

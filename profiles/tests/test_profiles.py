@@ -129,7 +129,7 @@ def test_list_asks_the_same_of_the_database_whatever_its_length(
         ProfileRoleFactory(profile=BillingProfileFactory(account=account))
     browser = signed_in(client, owner)
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         response = page(browser, account)
 
     assert [people for _name, people in listed(response)] == [2] * number

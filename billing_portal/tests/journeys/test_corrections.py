@@ -99,11 +99,15 @@ def test_3_6_a_line_is_disputed_with_a_file_and_credited(person, marieke, staff,
     paper.write_text("day,hours\n2026-10-01,2\n")
     owner.page.locator("input[type=file]:visible").set_input_files(paper)
     owner.presses("Dispute it")
-    owner.sees("Nothing of the invoice is collected until the vendor has decided.")
+    owner.sees("It is not collected until the vendor has decided; the rest of the invoice stays due.")
     owner.sees("hours.csv")
     owner.looks()
     owner.follows(invoice.number)
-    owner.sees("This invoice is disputed. Nothing of it is collected until the vendor has decided.")
+    invoice.refresh_from_db()
+    with owner.speaking():
+        parts = {"disputed": money(invoice.disputed), "asked": money(invoice.amount_asked)}
+    said = "%(disputed)s of this invoice is disputed and not collected until the vendor has decided. "
+    owner.sees(said + "The rest, %(asked)s, stays due.", **parts)
     owner.looks()
     owner.follows("To the conversation")
 
