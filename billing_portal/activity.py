@@ -43,6 +43,7 @@ KINDS = {
     "accounts.organisationmember": gettext_lazy("Person of the organisation"),
     "accounts.organisationrole": gettext_lazy("Role in the organisation"),
     "payments.profilemethods": gettext_lazy("What a billing profile is paid with"),
+    "payments.approvalrule": gettext_lazy("Approval of payments"),
 }
 # By column, or by model and column where the same one means something else.
 FIELDS = {
@@ -69,6 +70,11 @@ FIELDS = {
     "remove_from": gettext_lazy("Is deleted on"),
     "removal_asked_by_id": gettext_lazy("Deletion asked for by"),
     "monthly_minor": gettext_lazy("Amount a month"),
+    "above_minor": gettext_lazy("Limit"),
+    "prepared_by_id": gettext_lazy("Prepared by"),
+    "prepared_at": gettext_lazy("Prepared"),
+    "expires_at": gettext_lazy("Expires"),
+    "payment_id": gettext_lazy("Payment"),
     "budget_minor": gettext_lazy("Budget"),
     "user_id": gettext_lazy("Person"),
     "profile_id": gettext_lazy("Billing profile"),

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from accounts.models import AccountRole, BillingAccount
 from billing_portal import activity
 from invoices.models import Charge, Delivery, Invoice, InvoiceLine, Posting, VatGroup
-from payments.models import Allocation, Payment, PaymentMethod
+from payments.models import Allocation, Payment, PaymentMethod, PreparedPayment, Refund
 from profiles.models import BillingProfile, ExtraRecipient, ProfileRole
 from subscriptions.models import Subscription
 from support.models import SupportMessage, SupportRequest
@@ -139,6 +139,17 @@ TABLES: tuple[Table, ...] = (
         "allocations",
         lambda account: Allocation.objects.filter(payment__account=account),
         "payment__code", "invoice__number", "amount_minor", "status",
+    ),
+    _of(
+        "refunds",
+        lambda account: Refund.objects.told().filter(payment__account=account),
+        "payment__code", "amount_minor", "payment__currency", "reason", "status", "asked_at", "settled_at",
+    ),
+    _of(
+        "prepared-payments",
+        lambda account: PreparedPayment.objects.filter(account=account),
+        "code", "profile__name", "amount_minor", "currency", "status", "prepared_by__email", "prepared_at",
+        "decided_by__email", "decided_at", "reason", "payment__code",
     ),
     _of(
         "books",

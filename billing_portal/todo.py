@@ -25,7 +25,7 @@ from invoices.coming import checked_by_vendor
 from invoices.deliveries import unrepaired
 from invoices.models import Delivery, Invoice
 from invoices.services.sending import repair_path
-from payments.models import PaymentMethod, TransferRequest
+from payments.models import PaymentMethod, PreparedPayment, TransferRequest
 from profiles.models import BillingProfile
 
 DUE_SOON_DAYS = 14
@@ -49,6 +49,7 @@ def tasks(user: Any, account: BillingAccount, on: date) -> list[Task]:
     rows = [
         *_overdue(user, account, on),
         *_address(user, account),
+        *_approvals(user, account),
         *_methods(user, account, on),
         *_transfers(user, account),
         *_bounced(user, account),
@@ -87,6 +88,23 @@ def _overdue(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
         "danger",
         Money(found["owed"], account.currency),
     )
+
+
+def _approvals(user: Any, account: BillingAccount) -> Iterable[Task]:
+    """Payments that others prepared and this owner may approve."""
+    mine = PreparedPayment.objects.allowing(user, Action.INVOICE_APPROVE_PAYMENT).filter(account=account)
+    rows = mine.waiting(timezone.now()).exclude(prepared_by=user).select_related("profile", "prepared_by")
+    for prepared in rows.order_by("expires_at", "pk")[:3]:
+        yield Task(
+            "swap",
+            _("A payment waits for your approval"),
+            _("%(by)s prepared it for %(profile)s. It expires on %(day)s.")
+            % {"by": prepared.prepared_by, "profile": prepared.profile, "day": day(prepared.expires_at)},
+            prepared.get_absolute_url(),
+            _("Approve or refuse"),
+            "warn",
+            prepared.amount,
+        )
 
 
 def _due_soon(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:

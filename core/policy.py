@@ -118,6 +118,7 @@ class Action(StrEnum):
     PROFILE_EXPORT_ROLES = "profile:export_roles"
     PROFILE_VIEW_POLICIES = "profile:view_policies"
     PROFILE_APPLY_POLICIES = "profile:apply_policies"
+    PROFILE_SET_APPROVAL = "profile:set_approval"
     PROFILE_PURCHASE = "profile:purchase"
     PROFILE_CLOSE = "profile:close"
     PROFILE_VIEW_ACTIVITY = "profile:view_activity"
@@ -125,6 +126,7 @@ class Action(StrEnum):
     INVOICE_VIEW = "invoice:view"
     INVOICE_DOWNLOAD = "invoice:download"
     INVOICE_PAY = "invoice:pay"
+    INVOICE_APPROVE_PAYMENT = "invoice:approve_payment"
     INVOICE_SETTLE_BALANCE = "invoice:settle_balance"
     INVOICE_SHARE_ACCESS = "invoice:share_access"
     INVOICE_RECEIVE = "invoice:receive"
@@ -198,6 +200,7 @@ profile:assign_roles              x   .   .   x   .   .   .   .   .   .
 profile:export_roles              x   x   x   x   x   x   x   .   .   .
 profile:view_policies             x   x   x   x   x   x   x   .   .   .
 profile:apply_policies            x   x   .   x   x   .   .   .   .   .
+profile:set_approval              x   .   .   x   .   .   .   .   .   .
 profile:purchase                  x   x   .   x   x   .   .   x   .   .
 profile:close                     x   .   .   x   .   .   .   .   .   .
 profile:view_activity             x   .   .   x   .   .   .   x   .   .
@@ -205,6 +208,7 @@ profile:view_as                   x   .   .   x   .   .   .   x   .   .
 invoice:view                      x   x   x   x   x   x   x   x   .   x
 invoice:download                  x   x   x   x   x   x   x   x   .   x
 invoice:pay                       x   x   .   x   x   .   x   x   .   .
+invoice:approve_payment           x   .   .   x   .   .   .   .   .   .
 invoice:settle_balance            .   .   .   .   .   .   .   x   .   .
 invoice:share_access              .   .   .   .   .   .   .   x   .   .
 invoice:receive                   .   .   .   x   x   x   x   x   .   .

@@ -7,8 +7,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from payments.models import Allocation
-from payments.querysets import PaymentMethodQuerySet, PaymentQuerySet
+from payments.models import Allocation, PreparedPart
+from payments.querysets import PaymentMethodQuerySet, PaymentQuerySet, PreparedPaymentQuerySet
 from profiles.models import BillingProfile
 
 SEGMENTS = (
@@ -16,6 +16,7 @@ SEGMENTS = (
     ("paid", gettext_lazy("Paid")),
     ("open", gettext_lazy("Under way")),
     ("declined", gettext_lazy("Declined")),
+    ("refunded", gettext_lazy("Given back")),
 )
 
 
@@ -47,6 +48,8 @@ class PaymentFilter:
             payments = payments.open()
         elif self.segment == "declined":
             payments = payments.failed()
+        elif self.segment == "refunded":
+            payments = payments.filter(status__in=["partially_refunded", "refunded"])
         if self.profile:
             payments = payments.filter(profile=self.profile)
         if self.number:
@@ -54,6 +57,35 @@ class PaymentFilter:
             of_invoice = Allocation.objects.filter(payment=OuterRef("pk"), invoice__number__startswith=number)
             payments = payments.filter(Q(receipt_number__startswith=number) | Exists(of_invoice))
         return payments
+
+
+PREPARED_SEGMENTS = (
+    ("", gettext_lazy("All")),
+    ("waiting", gettext_lazy("Waiting")),
+    ("approved", gettext_lazy("Approved")),
+    ("refused", gettext_lazy("Refused")),
+)
+
+
+class PreparedFilter:
+    """State, and the beginning of an invoice number, as the address has them."""
+
+    def __init__(self, query: Mapping[str, str]) -> None:
+        self.segment = query.get("status", "") if query.get("status", "") in dict(PREPARED_SEGMENTS) else ""
+        self.number = query.get("number", "").replace("\x00", "").strip()[:24]
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self.segment or self.number)
+
+    def apply(self, rows: PreparedPaymentQuerySet) -> PreparedPaymentQuerySet:
+        """The prepared payments that fit."""
+        if self.segment:
+            rows = rows.filter(status=self.segment)
+        if self.number:
+            parts = PreparedPart.objects.filter(prepared=OuterRef("pk"))
+            rows = rows.filter(Exists(parts.filter(invoice__number__startswith=self.number.upper())))
+        return rows
 
 
 METHOD_SEGMENTS = (

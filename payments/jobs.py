@@ -1,11 +1,13 @@
 """Work in the background: asking the gateway what it did not tell, and reading what it did."""
 
+from contextlib import suppress
 from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from core.errors import Forbidden, Refused
 from core.jobs import clock, job
 from payments.mail import tell_expiring
 from payments.models import (
@@ -20,11 +22,14 @@ from payments.models import (
     Paper,
     Payment,
     PaymentMethod,
+    PreparedPayment,
     ProfileMethods,
     Refund,
 )
 from payments.querysets import EXPIRING_DAYS
 from payments.services import papers
+from payments.services.approvals import carry_out as pay_prepared
+from payments.services.approvals import end_prepared
 from payments.services.bank import look_at
 from payments.services.cards import finish_card_setup
 from payments.services.cases import close_settled
@@ -157,3 +162,16 @@ def match_bank_entries(row_ids: list[int]) -> None:
 def give_refund_back(row_id: int) -> None:
     """Have the gateway give back what was agreed."""
     carry_out(Refund.objects.get(pk=row_id), at=timezone.now())
+
+
+@job(due=lambda now: PreparedPayment.objects.to_end(now).order_by("pk"))
+def end_prepared_payments(row_id: int) -> None:
+    """End what no owner decided about in time, or was paid in another way."""
+    end_prepared(PreparedPayment.objects.get(pk=row_id), at=timezone.now())
+
+
+@job(due=lambda now: PreparedPayment.objects.to_pay(now).order_by("pk"))
+def pay_approved(row_id: int) -> None:
+    """Pay what was approved by somebody whose request was interrupted. What is refused is written down there."""
+    with suppress(Refused, Forbidden):
+        pay_prepared(PreparedPayment.objects.get(pk=row_id), at=timezone.now())

@@ -21,7 +21,7 @@ from invoices.documents.printed import cleaned, printed_party, printed_seller
 from invoices.documents.render import request_for
 from invoices.documents.source import party_of, supplier_of
 from invoices.models import InvoiceKind, LedgerAccount, Posting
-from payments.models import Paper, Payment
+from payments.models import Paper, Payment, Refund
 from profiles.models import BillingProfile
 
 # One row names so many invoices; the others are counted.
@@ -54,6 +54,9 @@ class Statement:
 def request_of_paper(paper: Paper) -> tuple[bytes, dict[str, int]]:
     """What the renderer is asked for, and what the row has to know of it besides."""
     with override(paper.language):
+        if paper.refund is not None:
+            seller, data = _refund(paper.refund, paper.language)
+            return request_for("receipt", cleaned(data), seller, dated=_given_on(paper.refund)), {}
         if paper.payment is not None:
             seller, data = _receipt(paper.payment, paper.language)
             return request_for("receipt", cleaned(data), seller, dated=_paid_on(paper.payment)), {}
@@ -110,6 +113,56 @@ def _receipt(payment: Payment, language: str) -> tuple[Supplier, dict[str, Any]]
         },
         "remark": gettext("VAT is on the invoices, not on this receipt."),
     }
+
+
+def _refund(refund: Refund, language: str) -> tuple[Supplier, dict[str, Any]]:
+    """What went back, when, why and to what; and from which invoices it was taken."""
+    payment, part_of = refund.payment, refund.parts.select_related("allocation__invoice")
+    parts = list(part_of.order_by("allocation__invoice__number"))
+    invoice = parts[0].allocation.invoice if parts else None
+    seller = supplier_of(invoice.seller) if invoice else _seller_now()
+    payer = party_of(invoice.bill_to, invoice.account_name) if invoice else _party_now(payment.account, payment.profile)
+    title = f"{gettext('Refund of receipt')} {payment.receipt_number}"
+    taken = Money.total([Money(each.amount_minor, payment.currency) for each in parts], payment.currency)
+    return seller, {
+        **_frame(seller, language),
+        "title": title,
+        "heading": gettext("Proof of refund"),
+        "number": payment.receipt_number,
+        "keywords": [payment.receipt_number, _given_on(refund).isoformat()],
+        "running": title,
+        "parties": [printed_party(gettext("Given back to"), payer)],
+        "owed": {
+            "label": gettext("Given back"),
+            "amount": money(refund.amount),
+            "note": gettext("to {method}").format(method=payment.method_text),
+        },
+        "facts": [
+            (gettext("Given back on"), moment(refund.settled_at)),
+            (gettext("Reason"), refund.reason),
+            (gettext("Receipt number"), payment.receipt_number),
+            (gettext("Paid"), money(payment.amount)),
+            (gettext("Reference"), payment.code),
+        ],
+        "booked": {
+            "heading": gettext("Taken from"),
+            "columns": [gettext("Invoice"), gettext("Invoice date"), gettext("Amount")],
+            "rows": [
+                {
+                    "number": str(each.allocation.invoice),
+                    "date": day(each.allocation.invoice.issue_date),
+                    "amount": money(Money(each.amount_minor, payment.currency)),
+                }
+                for each in parts
+            ],
+            "total": {"label": gettext("Total"), "amount": money(taken)},
+        },
+        "remark": gettext("What is not credited is owed again on these invoices."),
+    }
+
+
+def _given_on(refund: Refund) -> date:
+    return timezone.localdate(refund.settled_at)
 
 
 def _paid_on(payment: Payment) -> date:
@@ -192,6 +245,12 @@ def _words(row: dict[str, Any], payments: dict[str, Payment]) -> tuple[str, str]
     if cause == "invoice":
         kind = gettext("Credit note") if row["kind"] == InvoiceKind.CREDIT_NOTE else gettext("Invoice")
         return f"{kind} {named}", ""
+    if cause == "refund":
+        return gettext("Refund"), named
+    if cause == "write-off":
+        return gettext("Written off"), named
+    if cause == "undone":
+        return gettext("Booking undone"), named
     payment = payments.get(code)
     if cause == "returned" and payment:
         return gettext("Payment taken back"), f"{payment.method_text} · {named}"

@@ -13,6 +13,8 @@ from payments.states import OPEN_PAYMENT, OPEN_TRANSFER
 
 # A card is called expiring from this many days before its last one (§3.4).
 EXPIRING_DAYS = 30
+# A request that was interrupted between an approval and its payment is taken up after so long.
+APPROVAL_TAKEN_UP_AFTER = timedelta(minutes=2)
 
 
 class PaymentMethodQuerySet(PolicyQuerySet):
@@ -87,9 +89,28 @@ class RefundQuerySet(models.QuerySet):
         """About which the gateway is to be asked by now."""
         return self.filter(status="agreed", next_at__lte=at)
 
+    def told(self) -> RefundQuerySet:
+        """What the customer sees: money that went back, or is on its way."""
+        return self.filter(status__in=["agreed", "given_back"])
+
     def for_a_person(self) -> RefundQuerySet:
         """Waiting for a second person, to be transferred by hand, or refused by the gateway without end."""
         return self.filter(Q(status="proposed") | Q(status="agreed", next_at=None))
+
+
+class PreparedPaymentQuerySet(PolicyQuerySet):
+    def waiting(self, at: datetime) -> PreparedPaymentQuerySet:
+        """Those that an owner may still decide about."""
+        return self.filter(status="waiting", expires_at__gt=at)
+
+    def to_end(self, at: datetime) -> PreparedPaymentQuerySet:
+        """Those that waited too long, or whose invoices ask for no money any more."""
+        over = Q(expires_at__lte=at) | Q(parts__invoice__status__in=["paid", "void"])
+        return self.filter(over, status="waiting").distinct()
+
+    def to_pay(self, at: datetime) -> PreparedPaymentQuerySet:
+        """Approved, but whoever approved them was interrupted before they were paid."""
+        return self.filter(status="approved", payment=None, decided_at__lte=at - APPROVAL_TAKEN_UP_AFTER)
 
 
 class BankEntryQuerySet(models.QuerySet):

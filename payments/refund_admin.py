@@ -81,7 +81,7 @@ class RefundAdmin(ReadOnly, admin.ModelAdmin):
         if not request.user.has_perm("payments.add_refund"):  # type: ignore[union-attr]
             raise PermissionDenied
         payment = get_object_or_404(Payment.objects.select_related("account"), pk=pk)
-        form = AmountForm(posted(request), most=refundable(payment))
+        form = AmountForm(posted(request), most=refundable(payment), is_told=True)
         if form.is_valid():
             try:
                 refund = ask_refund(payment, **form.cleaned_data, by=request.user)  # type: ignore[arg-type]

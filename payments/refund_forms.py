@@ -17,8 +17,10 @@ class AmountForm(forms.Form):
 
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500, widget=forms.Textarea(attrs={"rows": 2}))
 
-    def __init__(self, data: Mapping[str, Any] | None = None, *, most: Money) -> None:
+    def __init__(self, data: Mapping[str, Any] | None = None, *, most: Money, is_told: bool = False) -> None:
+        """`is_told`: the customer reads the reason."""
         super().__init__(data, initial={"amount": most})
+        self.fields["reason"].help_text = gettext_lazy("The customer reads it.") if is_told else ""
         self.fields["amount"] = MoneyField(label=gettext_lazy("Amount"), currency=most.currency, minimum=1)
         self.order_fields(["amount", "reason"])
 

@@ -150,6 +150,36 @@ REFUND: Transitions = {
 }
 
 
+class PreparedStatus(Status):
+    WAITING = "waiting", _("Waits for approval")
+    APPROVED = "approved", _("Approved")
+    REFUSED = "refused", _("Refused")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+    EXPIRED = "expired", _("Expired")
+    OVERTAKEN = "overtaken", _("Not possible any more")
+
+    __tones__ = {
+        "waiting": "warn",
+        "approved": "ok",
+        "refused": "danger",
+        "withdrawn": "neutral",
+        "expired": "neutral",
+        "overtaken": "neutral",
+    }
+
+
+PREPARED: Transitions = {
+    ("waiting", "approved"): "approval.approved",
+    ("waiting", "refused"): "approval.refused",
+    ("waiting", "withdrawn"): "approval.withdrawn",
+    ("waiting", "expired"): "approval.expired",
+    ("waiting", "overtaken"): "approval.overtaken",
+    # It could not be paid: not now, or never.
+    ("approved", "waiting"): "approval.waits_again",
+    ("approved", "overtaken"): "approval.overtaken",
+}
+
+
 class WriteOffStatus(Status):
     PROPOSED = "proposed", _("Waits for a second person")
     DONE = "done", _("Written off")

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from payments.views import (
+    approvals,
     closing,
     collecting,
     links,
@@ -94,6 +95,24 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("pay/<str:token>/", links.pay_link, name="pay_link"),
     path("pay/<str:token>/result/", links.pay_link_result, name="pay_link_result"),
     path("payments/<code:code>/", payments.payment, name="payment"),
+    path(
+        "billing-profiles/<code:code>/payment-approval/",
+        approvals.profile_payment_approval,
+        name="profile_payment_approval",
+    ),
+    path("billing-accounts/<code:code>/prepared-payments/", approvals.prepared_payments, name="prepared_payments"),
+    path("prepared-payments/<code:code>/", approvals.prepared_payment, name="prepared_payment"),
+    path(
+        "prepared-payments/<code:code>/approval/",
+        approvals.prepared_payment_approval,
+        name="prepared_payment_approval",
+    ),
+    path("prepared-payments/<code:code>/refusal/", approvals.prepared_payment_refusal, name="prepared_payment_refusal"),
+    path(
+        "prepared-payments/<code:code>/withdrawal/",
+        approvals.prepared_payment_withdrawal,
+        name="prepared_payment_withdrawal",
+    ),
     path("payments/<code:code>/receipt/", payments.payment_receipt, name="payment_receipt"),
     path("payments/<code:code>/receipt/pdf/", papers.payment_receipt_pdf, name="payment_receipt_pdf"),
     path("billing-accounts/<code:code>/statements/", papers.statements, name="statements"),

@@ -39,6 +39,7 @@ from accounts.services import (
 from accounts.services.contact import ask_for_proof, give_code
 from accounts.services.people import invite_member, save_person
 from billing_portal.demo.catalogue import PRODUCTS, SELLER
+from billing_portal.demo.owing import LATE_PAYER, owe
 from billing_portal.demo.people import ALFA, BETA, PASSWORD, PEOPLE, Person
 from billing_portal.demo.rights import away_and_invited, invoice_viewers, reviewed, viewed_as
 from billing_portal.demo.usage import usage_file
@@ -148,6 +149,7 @@ def make_world(say: Say) -> None:
     _mail_and_take_out(world)
     _credits_and_corrections(world)
     _direct_debit(world)
+    owe(world.people, world.cards, _work)
     _work()
 
 
@@ -301,11 +303,10 @@ def _beta(world: World) -> None:
             OrganisationRole.objects.create(
                 organisation=organisation, user=world.people[f"{name}@beta.example"], role=role
             )
-    projects = _customer(
-        world, organisation, "Beta Bouw Projecten B.V.", Agreement.CUSTOMER_AGREEMENT, "inge@beta.example", address
-    )
+    projects = _customer(world, organisation, LATE_PAYER, Agreement.CUSTOMER_AGREEMENT, "inge@beta.example", address)
     profile = _buy(world, projects, "support-standard", 1, "inge@beta.example")
     _card(world, profile, GOOD, Month.of(world.today).plus(18), "inge@beta.example")
+    set_automatic_payment(profile, is_on=False, by=world.people["inge@beta.example"])
 
 
 def _recovery(world: World) -> None:
@@ -644,6 +645,8 @@ def _pay(world: World, invoice: Invoice, month: Month) -> None:
     name, payers = invoice.profile.name, {"Operations NL": "tom", "Warehouse Rotterdam": "daan", "IT & Data": "noor"}
     email = f"{payers[name]}@alfa.example" if name in payers else "inge@beta.example"
     is_latest, is_before = month == world.last_month, month == world.last_month.previous
+    if invoice.account_name == LATE_PAYER and month >= world.last_month.plus(-4):
+        return
     if name in payers and (is_latest or (is_before and name == "Warehouse Rotterdam")):
         return
     if is_before and name == "IT & Data":

@@ -32,8 +32,13 @@ from core import policy
 from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement, Role
 from invoices.models import CorrectionRequest, Invoice, PurchaseOrder
 from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
-from payments.models import CardSetup, Paper, Payment, PaymentMethod, TransferRequest
-from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
+from payments.models import CardSetup, Paper, Payment, PaymentMethod, PreparedPayment, TransferRequest
+from payments.tests.factories import (
+    PaymentFactory,
+    PaymentMethodFactory,
+    PreparedPaymentFactory,
+    TransferRequestFactory,
+)
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
 from subscriptions.tests.factories import SubscriptionFactory
@@ -60,6 +65,7 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
     PaymentMethod: lambda place: PaymentMethodFactory(account=place.account, profile=place.profile),
     SupportRequest: lambda place: SupportRequestFactory(profile=place.profile),
     Payment: lambda place: PaymentFactory(invoices=[InvoiceFactory(profile=place.profile)]),
+    PreparedPayment: lambda place: PreparedPaymentFactory(invoice=InvoiceFactory(profile=place.profile)),
     TakeOut: lambda place: TakeOut.objects.create(
         account=place.account, asked_by=UserFactory(), status="ready", expires_at=timezone.now() + timedelta(days=1)
     ),

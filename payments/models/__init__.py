@@ -1,5 +1,6 @@
 """How a customer pays: saved methods, payments with their attempts, and what the gateway told us."""
 
+from payments.models.approvals import ApprovalRule, PreparedPart, PreparedPayment
 from payments.models.bank import BankBooking, BankEntry, BankFile, BookedBy
 from payments.models.collecting import (
     CollectionCase,
@@ -30,6 +31,7 @@ from payments.models.transfers import TransferDocument, TransferRequest
 __all__ = [
     "BANK",
     "Allocation",
+    "ApprovalRule",
     "BankBooking",
     "BankEntry",
     "BankFile",
@@ -56,6 +58,8 @@ __all__ = [
     "Payment",
     "PaymentDecision",
     "PaymentMethod",
+    "PreparedPart",
+    "PreparedPayment",
     "ProfileMethods",
     "Refund",
     "RefundPart",

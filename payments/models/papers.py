@@ -15,17 +15,20 @@ from core.policy import Action, PolicyQuerySet, Scope
 from core.states import only_along
 from invoices import states as invoice_states
 from payments.models.payments import Payment
+from payments.models.refunds import Refund
 from profiles.models import BillingProfile
 
 
 class PaperKind(models.TextChoices):
     RECEIPT = "receipt", _("Receipt")
     STATEMENT = "statement", _("Statement of account")
+    REFUND = "refund", _("Proof of refund")
 
 
 class Paper(models.Model):
     """A receipt of a payment, or a statement of an account or a billing profile, as PDF: made once by a job, and
-    kept with its digest (L4, P8). A statement without a profile is of the whole account."""
+    kept with its digest (L4, P8). A statement without a profile is of the whole account. A refund has a paper of
+    its own, since the receipt of its payment is final."""
 
     code = CodeField()
     kind = models.CharField(_("kind"), max_length=12, choices=PaperKind)
@@ -36,6 +39,8 @@ class Paper(models.Model):
         BillingProfile, models.PROTECT, null=True, related_name="+", verbose_name=_("billing profile")
     )
     payment = models.OneToOneField(Payment, models.PROTECT, null=True, related_name="paper", verbose_name=_("payment"))
+    # What went back of a payment, of which `payment` stays empty.
+    refund = models.OneToOneField(Refund, models.PROTECT, null=True, related_name="paper", verbose_name=_("refund"))
     # Of a statement, both inclusive.
     starts_on = models.DateField(_("from"), null=True)
     ends_on = models.DateField(_("until"), null=True)
@@ -74,8 +79,9 @@ class Paper(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="paper_is_of_a_payment_or_of_a_time",
-                condition=Q(kind="receipt", payment__isnull=False, starts_on=None, ends_on=None)
-                | Q(kind="statement", payment=None, starts_on__lte=F("ends_on")),
+                condition=Q(kind="receipt", payment__isnull=False, refund=None, starts_on=None, ends_on=None)
+                | Q(kind="refund", payment=None, refund__isnull=False, starts_on=None, ends_on=None)
+                | Q(kind="statement", payment=None, refund=None, starts_on__lte=F("ends_on")),
             ),
             models.CheckConstraint(
                 name="paper_ready_has_a_file", condition=~Q(status="ready") | (~Q(file="") & ~Q(sha256=""))
@@ -104,11 +110,15 @@ class Paper(models.Model):
     def __str__(self) -> str:
         if self.payment is not None:
             return self.payment.receipt_number or self.code
+        if self.refund is not None:
+            return str(self.refund)
         return f"{self.profile or self.account}"
 
     def get_absolute_url(self) -> str:
         if self.payment is not None:
             return reverse("payment_receipt", args=[self.payment.code])
+        if self.refund is not None:
+            return self.refund.payment.get_absolute_url()
         return reverse("statement", args=[self.code])
 
     @property

@@ -21,7 +21,7 @@ from invoices.documents.keeping import keep
 from invoices.documents.render import RenderFailed, RenderRefused, render
 from invoices.states import DocumentStatus
 from payments.mail import send_receipt
-from payments.models import Paper, PaperKind, Payment
+from payments.models import Paper, PaperKind, Payment, Refund
 from payments.papers import entries_between, request_of_paper
 from profiles.models import BillingProfile
 
@@ -47,6 +47,20 @@ def ask_for_receipt(payment: Payment) -> Paper:
         "language": language[:2],
     }
     return Paper.objects.get_or_create(payment=payment, defaults=values)[0]
+
+
+def ask_for_refund_proof(refund: Refund) -> Paper:
+    """Have the proof of a refund made, once, in the caller's transaction; in the language of the receipt."""
+    payment = refund.payment
+    receipt = Paper.objects.filter(payment=payment).first()
+    values = {
+        "kind": PaperKind.REFUND,
+        "account": payment.account,
+        "profile": payment.profile,
+        "currency": payment.currency,
+        "language": receipt.language if receipt else "en",
+    }
+    return Paper.objects.get_or_create(refund=refund, defaults=values)[0]
 
 
 def ask_for_statement(
@@ -108,6 +122,8 @@ def file_name(paper: Paper) -> str:
         kind = slugify(paper.get_kind_display()).capitalize()
     if paper.payment is not None:
         return f"{kind}-{paper.payment.receipt_number}.pdf"
+    if paper.refund is not None:
+        return f"{kind}-{paper.refund.payment.receipt_number}-{paper.refund.pk}.pdf"
     return f"{kind}-{paper.starts_on}-{paper.ends_on}.pdf"
 
 

@@ -24,6 +24,7 @@ from core.money import Money
 from core.policy import Action, demand
 from core.templatetags.ui import clock
 from invoices.models import Invoice
+from payments.approval_rules import needs_approval
 from payments.gateways.base import (
     ChargeOutcome,
     ChargeRequest,
@@ -66,7 +67,8 @@ def pay_invoices(
 
     Refuses, and asks the gateway nothing: `not_payable`, `pays_too_much`, `under_way` (an attempt whose
     outcome is open), `method_gone`, `expired`, `mandate_ended`, `not_announced`, `not_offered`,
-    `too_many_declines`, `request_changed`, `gateway_rests`, `over_limit`.
+    `too_many_declines`, `request_changed`, `gateway_rests`, `over_limit`, `needs_approval` (an owner approves
+    what others pay above the limit of the profile; what is collected automatically is exempt).
     """
     if by is None and initiated_by == Initiator.USER:
         raise ValueError("a person pays, or nobody does")
@@ -180,11 +182,18 @@ def _write_intent(
         if (earlier := _earlier(request_key, digest)) is not None:
             return earlier, False
         for invoice, part in parts:
-            _check_payable(stored[invoice.pk], part)
+            check_payable(stored[invoice.pk], part)
         profile = stored[parts[0][0].pk].profile
+        if initiated_by != Initiator.AUTOMATIC and needs_approval(
+            by, profile, [(stored[invoice.pk], part) for invoice, part in parts]
+        ):
+            raise Refused(
+                _("An owner of this billing profile approves payments of this size. Sign in and ask for approval."),
+                "needs_approval",
+            )
         if method is not None:
             method = lock_method(method)
-            _check_method(method, stored[parts[0][0].pk], at)
+            check_method(method, stored[parts[0][0].pk], at)
             if method.family == Family.DIRECT_DEBIT:
                 _check_mandate(method, parts, initiated_by, at)
         amount = Money.total((part for _invoice, part in parts), parts[0][1].currency)
@@ -258,7 +267,8 @@ def _check_answers(gateway: str) -> None:
         )
 
 
-def _check_payable(invoice: Invoice, part: Money) -> None:
+def check_payable(invoice: Invoice, part: Money) -> None:
+    """Refuses `not_payable`, `under_way` and `pays_too_much`."""
     if invoice.status == "paid":
         raise Refused(_("%(number)s is paid already.") % {"number": invoice.number}, "not_payable")
     if invoice.status != "due" or invoice.kind != "invoice":
@@ -279,7 +289,8 @@ def _check_payable(invoice: Invoice, part: Money) -> None:
         )
 
 
-def _check_method(method: PaymentMethod, invoice: Invoice, at: datetime) -> None:
+def check_method(method: PaymentMethod, invoice: Invoice, at: datetime) -> None:
+    """Refuses `not_offered`, `by_transfer`, `expired` and `mandate_ended`."""
     if not is_offered(method, invoice.profile):
         raise Refused(_("This payment method belongs to another billing profile."), "not_offered")
     if method.is_transfer:

@@ -27,6 +27,7 @@ from payments.mail import tell_refunded
 from payments.models import Allocation, CollectionCase, Pace, Payment, Refund, RefundPart, WriteOff
 from payments.services.cases import end_case, reopen_case
 from payments.services.overpaid import refunded_of_balance, source_of, take_from_balance
+from payments.services.papers import ask_for_refund_proof
 from payments.states import AllocationStatus, PaymentStatus, RefundStatus, WriteOffStatus
 
 REFUNDABLE = (PaymentStatus.SUCCEEDED, PaymentStatus.PARTIALLY_REFUNDED)
@@ -152,6 +153,8 @@ def _given_back(refund: Refund, *, reference: str, at: datetime) -> None:
         to = PaymentStatus.REFUNDED if back["sum"] == paid.amount_minor else PaymentStatus.PARTIALLY_REFUNDED
         if paid.status != to and not is_open_again:
             move(paid, to)
+        refund.payment = paid
+        ask_for_refund_proof(refund)
         tell_refunded(paid, Money(refund.amount_minor, paid.currency), key=f"refund:{refund.pk}")
 
 

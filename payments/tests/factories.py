@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import factory
@@ -18,7 +18,15 @@ from invoices.services.settling import settle_invoice
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox.cards import SPECIMENS
 from payments.gateways.sandbox.models import Card
-from payments.models import Allocation, Payment, PaymentMethod, ProfileMethods, TransferRequest
+from payments.models import (
+    Allocation,
+    Payment,
+    PaymentMethod,
+    PreparedPart,
+    PreparedPayment,
+    ProfileMethods,
+    TransferRequest,
+)
 from payments.services.papers import ask_for_receipt
 from payments.services.settle import next_receipt_number
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
@@ -99,6 +107,31 @@ class PaymentFactory(DjangoModelFactory):
     @classmethod
     def _create(cls, model_class: type[Payment], *args: Any, **values: Any) -> Payment:
         return _attempt(**values)
+
+
+class PreparedPaymentFactory(DjangoModelFactory):
+    """What an invoice manager prepared to pay one due invoice with a card; it waits for an owner."""
+
+    class Meta:
+        model = PreparedPayment
+
+    @classmethod
+    def _create(cls, model_class: type[PreparedPayment], *args: Any, **values: Any) -> PreparedPayment:
+        invoice = values.pop("invoice", None) or InvoiceFactory()
+        profile, now = invoice.profile, timezone.now()
+        manager = values.get("prepared_by") or ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user
+        usual = {
+            "account": profile.account,
+            "profile": profile,
+            "method": PaymentMethodFactory(account=profile.account, profile=profile),
+            "amount_minor": invoice.amount_due_minor,
+            "currency": invoice.currency,
+            "prepared_by": manager,
+            "expires_at": now + timedelta(days=14),
+        }
+        prepared = PreparedPayment.objects.create(**{**usual, **values})
+        PreparedPart.objects.create(prepared=prepared, invoice=invoice, amount_minor=prepared.amount_minor)
+        return prepared
 
 
 def _attempt(

@@ -21,6 +21,7 @@ from core.lists import read_page, sorting
 from core.policy import Action, may, requires
 from core.step_up import recently_confirmed
 from invoices.models import Invoice
+from payments.approval_rules import limit_of
 from payments.declines import explain
 from payments.filters import METHOD_SORTS, MethodFilter
 from payments.forms import (
@@ -78,6 +79,7 @@ def profile_payment_methods(request: HttpRequest, profile: BillingProfile) -> Ht
         "default": _shown(chosen.default if chosen else None, request, today),
         "backup": _shown(chosen.backup if chosen else None, request, today),
         "charges_automatically": chosen is None or chosen.charges_automatically,
+        "approval_limit": limit_of(profile),
         "next_invoice": profile.next_billing_date(today),
         "changed": request.GET.get("changed", ""),
     }

@@ -85,8 +85,13 @@ def statement_pdf(request: HttpRequest, paper: Paper) -> HttpResponse:
 @requires(Action.INVOICE_DOWNLOAD, Payment)
 @require_safe
 def payment_receipt_pdf(request: HttpRequest, payment: Payment) -> HttpResponse:
-    """The receipt as PDF, exactly as it was made, its digest checked (P8, F39)."""
-    paper = Paper.objects.filter(payment=payment).select_related("payment").first()
+    """The receipt as PDF, exactly as it was made, its digest checked (P8, F39); with `?refund=` the proof of what went
+    back of it."""
+    asked = request.GET.get("refund", "")
+    mine = Paper.objects.filter(refund__payment=payment) if asked else Paper.objects.filter(payment=payment)
+    if asked:
+        mine = mine.filter(refund=int(asked)) if asked.isdecimal() and len(asked) < 18 else mine.none()
+    paper = mine.select_related("payment", "refund__payment").first()
     if paper is None:
         raise Http404
     return _file(request, paper, payment)

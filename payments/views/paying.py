@@ -8,7 +8,8 @@ from django.shortcuts import redirect
 
 from core.money import Money
 from invoices.models import Invoice
-from payments.models import Payment, PaymentMethod
+from payments.models import Payment, PaymentMethod, PreparedPayment
+from payments.services.approvals import prepare_payment, prepared_for
 from payments.services.pay import pay_invoices, pay_once
 from payments.states import PaymentStatus
 
@@ -35,6 +36,16 @@ def pay_parts(
         request_key=key,
         amounts=amounts,
     )
+
+
+def prepare_parts(
+    request: HttpRequest, parts: Mapping[Invoice, Money], *, method: PaymentMethod | None
+) -> PreparedPayment:
+    """Have them prepared for an owner; what waits already, also of the same form sent twice, is shown instead."""
+    if earlier := prepared_for(list(parts), to=request.user):
+        return earlier
+    amounts = {invoice.pk: part for invoice, part in parts.items()}
+    return prepare_payment(list(parts), method=method, by=request.user, amounts=amounts)  # type: ignore[arg-type]
 
 
 def next_of(payment: Payment) -> HttpResponse | None:

@@ -1,6 +1,7 @@
 """Pages of payments: the list of an account, one payment and its receipt, and paying an invoice."""
 
 from django.contrib import messages
+from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,17 +17,19 @@ from core.lists import read_page, sorting
 from core.money import Money
 from core.policy import Action, requires, signed_in_only
 from invoices.models import Invoice
+from payments.approval_rules import needs_approval
 from payments.declines import DECLINES, explain
 from payments.filters import SEGMENTS, PaymentFilter
 from payments.forms import IDEAL, PayForm
 from payments.limits import limit_words
-from payments.models import Payment
+from payments.models import Payment, Refund
+from payments.services.approvals import prepared_for
 from payments.services.overpaid import balances_seen
 from payments.services.pay import attempts_holding, cancel_payment
 from payments.services.settle import look_up
 from payments.shown import offered_methods
-from payments.states import PaymentStatus
-from payments.views.paying import made_by_this_form, next_of, pay_parts
+from payments.states import PaymentStatus, RefundStatus
+from payments.views.paying import made_by_this_form, next_of, pay_parts, prepare_parts
 from profiles.models import BillingProfile
 
 SORTS = {"date": ["created_at", "id"], "amount": ["amount_minor", "id"]}
@@ -38,7 +41,8 @@ def payments(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     seen = Payment.objects.allowing(request.user, Action.INVOICE_VIEW).filter(account=account)
     profiles = BillingProfile.objects.allowing(request.user, Action.INVOICE_VIEW).filter(account=account).shown()
     filters = PaymentFilter(request.GET, profiles=list(profiles.order_by("name")))
-    found = filters.apply(seen).select_related("paper", "balance_lot").prefetch_related("allocations__invoice")
+    found = filters.apply(seen).select_related("paper", "balance_lot")
+    found = found.prefetch_related("allocations__invoice", given_back())
     context = {
         "account": account,
         "page": read_page(request, found, sorting(request, SORTS, "-date")),
@@ -58,6 +62,7 @@ def payment(request: HttpRequest, payment: Payment) -> HttpResponse:
         "payment": payment,
         "allocations": allocations,
         "decline": explain(payment.decline_reason) if payment.status == PaymentStatus.FAILED else None,
+        "refunds": payment.refunds.told().select_related("payment", "paper").order_by("pk"),
         "open_invoices": [allocation.invoice for allocation in allocations if allocation.invoice.status == "due"],
     }
     return render(request, "payments/payment.html", context)
@@ -79,6 +84,7 @@ def payment_receipt(request: HttpRequest, payment: Payment) -> HttpResponse:
         "seller": invoice.seller if invoice else {},
         "payer_lines": printed_lines(invoice.bill_to) if invoice else [payment.account.name],
         "paper": getattr(payment, "paper", None),
+        "refunds": payment.refunds.told().select_related("payment", "paper").order_by("pk"),
     }
     return render(request, "payments/payment_receipt.html", context)
 
@@ -118,9 +124,13 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
     values = {"invoice": invoice, "methods": methods, "current": current, "on": today, "offers_ideal": offers_ideal}
     form = PayForm(posted(request), **values, chosen=request.GET.get("method", ""))
     declined = earlier
+    prepared = prepared_for([invoice], to=request.user)
+    asks = needs_approval(request.user, invoice.profile, [(invoice, invoice.amount_asked)])
     if declined is None and form.is_valid():
         try:
             parts = {invoice: form.cleaned_data["amount"]}
+            if asks:
+                return redirect(prepare_parts(request, parts, method=form.chosen()))
             declined = pay_parts(request, parts, method=form.chosen(), key=form.cleaned_data["request_key"])
         except Refused as refusal:
             form.add_error(None, refusal)
@@ -144,6 +154,8 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         "under_way": attempts_holding([invoice]).first(),
         "today": today,
         "limits": limit_words(invoice.currency, offers_ideal=offers_ideal),
+        "prepared": prepared,
+        "asks_approval": asks,
         "total": form.total,
         "left": invoice.amount_asked - form.total
         if form.total < invoice.amount_asked
@@ -151,6 +163,11 @@ def invoice_payment(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         "also_overdue": Invoice.objects.filter(profile=invoice.profile).overdue(today).exclude(pk=invoice.pk)[:1],
     }
     return render(request, "payments/invoice_payment.html", context)
+
+
+def given_back() -> Prefetch:
+    """What went back of each payment, for lists."""
+    return Prefetch("refunds", Refund.objects.filter(status=RefundStatus.GIVEN_BACK).order_by("pk"), "given_back")
 
 
 def _card_for(invoice: Invoice) -> BillingProfile | BillingAccount:

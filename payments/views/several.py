@@ -12,18 +12,20 @@ from django.utils.translation import ngettext
 from accounts.models import BillingAccount
 from core.errors import Refused
 from core.forms import posted
-from core.policy import Action, requires
+from core.policy import Action, may, requires
 from invoices.models import Invoice
+from payments.approval_rules import is_above, limit_of
 from payments.declines import explain
 from payments.limits import limit_words
 from payments.models import Payment, PaymentMethod
+from payments.services.approvals import prepared_for
 from payments.services.balance import past_due_of, settle_balance
 from payments.services.pay import attempts_holding
 from payments.several_forms import PaySeveralForm, SpreadForm
 from payments.shown import offered_methods, shown_methods
 from payments.spreading import owed
 from payments.states import PaymentStatus
-from payments.views.paying import made_by_this_form, next_of, pay_parts
+from payments.views.paying import made_by_this_form, next_of, pay_parts, prepare_parts
 from profiles.models import BillingProfile
 
 MOST_INVOICES = 100
@@ -50,11 +52,14 @@ def profile_payment(request: HttpRequest, profile: BillingProfile) -> HttpRespon
         "offers_ideal": offers_ideal,
     }
     form = PaySeveralForm(posted(request), **values)
+    limit = None if may(request.user, Action.INVOICE_APPROVE_PAYMENT, profile) else limit_of(profile)
     looked = SpreadForm(_looked_at(request), invoices=payable, currency=profile.currency)
     declined = None
     if form.is_valid():
         try:
             parts = {invoice: part for invoice, part in form.parts() if part}
+            if is_above(limit, parts.items()):
+                return redirect(prepare_parts(request, parts, method=form.method()))
             declined = pay_parts(request, parts, method=form.method(), key=form.cleaned_data["request_key"])
         except Refused as refusal:
             form.add_error(None, refusal)
@@ -77,6 +82,9 @@ def profile_payment(request: HttpRequest, profile: BillingProfile) -> HttpRespon
         "limits": limit_words(profile.currency, offers_ideal=offers_ideal),
         "declined": declined,
         "decline": explain(declined.decline_reason) if declined else None,
+        "approval_limit": limit,
+        "asks_approval": is_above(limit, [(invoice, part) for invoice, part in seen.parts() if part]),
+        "prepared": prepared_for(payable, to=request.user),
         "today": today,
         "can_pay": bool(payable and form.fields["method"].choices),
     }

@@ -17,11 +17,13 @@ from invoices.models import CreditSource, Invoice, LedgerAccount, NumberSeries
 from invoices.services.correction_requests import approve_correction, decline_correction, request_correction
 from invoices.services.credits import give_credit, keep_overpaid
 from invoices.tests.factories import ChargeFactory, InvoiceFactory, PurchaseOrderFactory, imported_subscription
+from payments.services.approvals import set_approval_limit
 from payments.services.collecting import open_cases, promise_to_pay
 from payments.services.overpaid import use_balance
-from payments.tests.factories import PaymentFactory, PaymentMethodFactory
+from payments.states import PreparedStatus
+from payments.tests.factories import PaymentFactory, PaymentMethodFactory, PreparedPaymentFactory
 from profiles.models import BillingProfile
-from profiles.tests.factories import BillingProfileFactory, SubscriptionProfileFactory
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.tests.factories import SubscriptionFactory
 from support.services import dispute_invoice
 
@@ -46,12 +48,35 @@ def add_owing_pages(pages: Pages, account: BillingAccount, online: BillingAccoun
             "profile_next_invoice",
             "profile_payment",
             "profile_automatic_payment",
+            "profile_payment_approval",
         ):
             pages.add("owner", name, each.code)
     for query in ("", "?line=1", "?q=nothing"):
         pages.add("owner", "invoice_usage", usage.code, query=query)
+    _approvals(pages, account)
     _balance(pages, online)
     _staff(pages, today)
+
+
+def _approvals(pages: Pages, account: BillingAccount) -> None:
+    """What was prepared, in every state, as its owner and as who prepared it; on a profile with a limit."""
+    profile = BillingProfileFactory(account=account, name="Procurement")
+    set_approval_limit(profile, Money(10_000, profile.currency), by=pages.people["owner"])
+    manager = pages.people[Role.INVOICE_MANAGER]
+    ProfileRoleFactory(profile=profile, user=manager, role=Role.INVOICE_MANAGER)
+    for status in PreparedStatus:
+        decided = {"decided_by": pages.people["owner"], "reason": LONG} if status != "waiting" else {}
+        prepared = PreparedPaymentFactory(
+            invoice=_issued(profile, lines=[999_999_99]), status=status, prepared_by=manager, **decided
+        )
+        for actor in ("owner", Role.INVOICE_MANAGER):
+            pages.add(actor, "prepared_payment", prepared.code)
+    pages.add("owner", "prepared_payment_refusal", prepared.code)
+    for query in ("", "?status=waiting", "?number=none"):
+        pages.add("owner", "prepared_payments", account.code, query=query)
+    invoice = _issued(profile, lines=[20_000])
+    pages.add(Role.INVOICE_MANAGER, "invoice_payment", invoice.code)
+    pages.add(Role.INVOICE_MANAGER, "profile_payment", profile.code)
 
 
 def _staff(pages: Pages, today: date) -> None:

@@ -21,6 +21,8 @@ WITHOUT_A_PAGE = {
     "contact_removal",
     "delivery_resend",
     "payment_cancellation",
+    "prepared_payment_approval",
+    "prepared_payment_withdrawal",
     "access_review_choices",
     "access_review_export",
     "account_access_export",
