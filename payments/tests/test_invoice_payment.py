@@ -267,11 +267,11 @@ def test_a_card_added_on_the_way_is_chosen_on_the_page(client, payer, invoice):
 def test_the_page_costs_the_same_whatever_the_number_of_cards(client, payer, invoice, django_assert_num_queries):
     PaymentMethodFactory(account=invoice.account)
     client.get(address(invoice))
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(15):
         client.get(address(invoice))
     for _number in range(3):
         PaymentMethodFactory(account=invoice.account)
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(15):
         client.get(address(invoice))
 
 

@@ -39,7 +39,8 @@ WHY = "Charged for a server that was off, <b>sorry</b>"
 
 @pytest.fixture
 def manager():
-    return ProfileRoleFactory(profile=BillingProfileFactory(), role=Role.INVOICE_MANAGER).user
+    profile = BillingProfileFactory(account__owner=UserFactory())
+    return ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user
 
 
 @pytest.fixture
@@ -80,7 +81,8 @@ def test_P8_the_proof_of_refund_says_how_much_when_why_and_to_what(client, manag
         assert words in text, words
     receipt = client.get(address)
     assert receipt.content != answer.content
-    assert receipt.content == default_storage.open(Paper.objects.get(payment=paid).file).read()  # final, as it was
+    with default_storage.open(Paper.objects.get(payment=paid).file) as made:
+        assert receipt.content == made.read()  # final, as it was
     for query in ("0", "x", "9" * 30, str(refund.pk + 1)):
         assert client.get(address, {"refund": query}).status_code == 404
 
