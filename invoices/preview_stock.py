@@ -20,7 +20,7 @@ def stock_of(invoice: Invoice) -> dict[str, Any]:
     person, email, page = _("Name of the person"), "name@company.example", invoice.get_absolute_url()
     account, profile, number = invoice.account_name, invoice.profile_name, invoice.number or str(invoice)
     return {
-        **dict.fromkeys(("person", "by", "who", "whom", "to", "instead_of", "holder"), person),
+        **dict.fromkeys(("person", "by", "decided_by", "who", "whom", "to", "instead_of", "holder"), person),
         **dict.fromkeys(("email", "old", "new"), email),
         **dict.fromkeys(("path", "receipt_path", "topics_path", "problems_path", "sign_in", "stop_path"), page),
         **dict.fromkeys(("pay_link", "code", "sender", "sender_email", "following"), ""),
@@ -28,7 +28,7 @@ def stock_of(invoice: Invoice) -> dict[str, Any]:
         **dict.fromkeys(("account", "account_name", "organisation", "new_name"), account),
         **dict.fromkeys(("profile", "profile_name", "name", "of", "whose"), profile),
         **dict.fromkeys(("number", "corrected", "credit_note", "transfer_reference"), number),
-        **dict.fromkeys(("description", "note", "answer", "text", "opening", "words", "sentence"), ELLIPSIS),
+        **dict.fromkeys(("description", "note", "answer", "text", "opening", "words", "reason", "sentence"), ELLIPSIS),
         **dict.fromkeys(("title", "subject", "subject_line", "status"), ELLIPSIS),
         **dict.fromkeys(("approved", "is_approved", "attached", "prepaid", "reservations", "on"), True),
         **dict.fromkeys(("closed", "is_again", "is_asleep", "is_mandatory"), False),

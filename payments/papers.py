@@ -116,10 +116,11 @@ def _receipt(payment: Payment, language: str) -> tuple[Supplier, dict[str, Any]]
 
 
 def _refund(refund: Refund, language: str) -> tuple[Supplier, dict[str, Any]]:
-    """What went back, when, why and to what; and from which invoices it was taken."""
+    """What went back, when, why and to what; and from which invoices it was taken, or from the balance."""
     payment, part_of = refund.payment, refund.parts.select_related("allocation__invoice")
-    parts = list(part_of.order_by("allocation__invoice__number"))
-    invoice = parts[0].allocation.invoice if parts else None
+    parts = list(part_of.order_by("allocation__invoice__number", "pk"))
+    invoices = [part.allocation.invoice if part.allocation else None for part in parts]
+    invoice = next((each for each in invoices if each), None)
     seller = supplier_of(invoice.seller) if invoice else _seller_now()
     payer = party_of(invoice.bill_to, invoice.account_name) if invoice else _party_now(payment.account, payment.profile)
     title = f"{gettext('Refund of receipt')} {payment.receipt_number}"
@@ -149,15 +150,15 @@ def _refund(refund: Refund, language: str) -> tuple[Supplier, dict[str, Any]]:
             "columns": [gettext("Invoice"), gettext("Invoice date"), gettext("Amount")],
             "rows": [
                 {
-                    "number": str(each.allocation.invoice),
-                    "date": day(each.allocation.invoice.issue_date),
+                    "number": str(of) if of else gettext("Balance of the billing profile"),
+                    "date": day(of.issue_date) if of else "",
                     "amount": money(Money(each.amount_minor, payment.currency)),
                 }
-                for each in parts
+                for each, of in zip(parts, invoices, strict=True)
             ],
             "total": {"label": gettext("Total"), "amount": money(taken)},
         },
-        "remark": gettext("What is not credited is owed again on these invoices."),
+        "remark": gettext("What is not credited is owed again on these invoices.") if invoice else "",
     }
 
 

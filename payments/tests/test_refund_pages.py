@@ -23,9 +23,9 @@ from invoices.services.ledger import balance
 from invoices.services.settling import offset
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.base import ChargeOutcome, ChargeResult
-from payments.models import Paper, Payment, Refund
+from payments.models import Paper, Payment, Refund, RefundPart
 from payments.papers import statement_of
-from payments.services.papers import ask_for_statement
+from payments.services.papers import ask_for_refund_proof, ask_for_statement
 from payments.services.pay import pay_invoices
 from payments.services.refunds import ask_refund, ask_write_off
 from payments.services.settle import record_outcome
@@ -85,6 +85,25 @@ def test_P8_the_proof_of_refund_says_how_much_when_why_and_to_what(client, manag
         assert receipt.content == made.read()  # final, as it was
     for query in ("0", "x", "9" * 30, str(refund.pk + 1)):
         assert client.get(address, {"refund": query}).status_code == 404
+
+
+def test_P8_what_no_invoice_needed_is_named_as_the_balance(paid):
+    refund = Refund.objects.create(
+        payment=paid,
+        amount_minor=100,
+        reason=WHY,
+        status="given_back",
+        asked_by=UserFactory(staff=True),
+        idempotency_key="k",
+        settled_at=timezone.now(),
+    )
+    RefundPart.objects.create(refund=refund, amount_minor=100)
+    paper = ask_for_refund_proof(refund)
+    run_due(only=["payments.make_papers"])
+    paper.refresh_from_db()
+    with default_storage.open(paper.file) as file:
+        text = " ".join(page.extract_text() for page in pypdf.PdfReader(file).pages)
+    assert "Balance of the billing profile" in re.sub(r"\s+", " ", text)
 
 
 def test_what_only_waits_for_a_second_person_is_not_told(client, manager, paid, settings):
