@@ -445,7 +445,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I31",
-        "A term, a change and a one-off are billed once, and an account is billed in its own currency",
+        "A term, a change and a one-off are billed once, at one price that counts, in the currency of the account",
         """
         SELECT s.code || ': the term from ' || l.term_start || ' was billed ' || count(*) || ' times'
         FROM invoices_invoiceline l JOIN subscriptions_subscription s ON s.id = l.subscription_id
@@ -481,6 +481,11 @@ INVARIANTS = (
         UNION ALL
         SELECT coalesce(i.number, i.code) || ': ' || i.currency || ', not ' || p.currency
         FROM invoices_invoice i JOIN profiles_billingprofile p ON p.id = i.profile_id WHERE i.currency <> p.currency
+        UNION ALL
+        SELECT p.code || ': two prices ' || a.term || ' in ' || a.currency || ' count on ' || b.valid_from
+        FROM subscriptions_price a JOIN subscriptions_product p ON p.id = a.product_id
+        JOIN subscriptions_price b ON b.product_id = a.product_id AND b.currency = a.currency AND b.term = a.term
+        WHERE b.id <> a.id AND b.valid_from BETWEEN a.valid_from AND coalesce(a.valid_until, 'infinity')
         """,
     ),
     Invariant(

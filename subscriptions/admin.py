@@ -29,6 +29,10 @@ class PricesFormSet(forms.BaseInlineFormSet):
         super().clean()
         rows = [form.cleaned_data for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
         prices = [row for row in rows if {"currency", "term", "valid_from"} <= row.keys()]
+        # Those that somebody else added since the page was opened stand in the database alone.
+        shown = [form.instance.pk for form in self.initial_forms]
+        others = Price.objects.filter(product_id=self.instance.pk).exclude(pk__in=shown)
+        prices += others.values("currency", "term", "valid_from", "valid_until")
         prices.sort(key=lambda row: (row["currency"], row["term"], row["valid_from"]))
         for one, following in pairwise(prices):
             is_same = (one["currency"], one["term"]) == (following["currency"], following["term"])
@@ -92,6 +96,13 @@ class ProductAdmin(admin.ModelAdmin):
     show_full_result_count = False
     prepopulated_fields = {"code": ("name",)}
     inlines = (PriceInline,)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Product | None:
+        """Locked to be changed: of two people who add a price, the second is checked against that of the first."""
+        found = super().get_object(request, object_id, from_field)
+        if found and request.method == "POST":
+            Product.objects.select_for_update(no_key=True).get(pk=found.pk)
+        return found
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

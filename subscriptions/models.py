@@ -116,6 +116,29 @@ class Price(models.Model):
                 condition=Q(valid_until=None) | Q(valid_until__gte=models.F("valid_from")),
             ),
         ]
+        triggers = [
+            # Asked at the commit, so that one price can be ended and the next begun in any order; the lock lets two
+            # people do it one after the other.
+            pgtrigger.Trigger(
+                name="one_price_at_a_time",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                timing=pgtrigger.Deferred,
+                func="""
+                    PERFORM 1 FROM subscriptions_product WHERE id = NEW.product_id FOR NO KEY UPDATE;
+                    IF EXISTS (
+                        SELECT 1 FROM subscriptions_price a JOIN subscriptions_price b
+                            ON b.product_id = a.product_id AND b.currency = a.currency AND b.term = a.term
+                            AND b.id <> a.id
+                        WHERE a.id = NEW.id AND b.valid_from <= coalesce(a.valid_until, 'infinity')
+                            AND a.valid_from <= coalesce(b.valid_until, 'infinity')
+                    ) THEN RAISE EXCEPTION 'two prices of one product, currency and term count on the same day'
+                        USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NULL;
+                """,
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.product} {self.unit_price.normalize():f} {self.currency} {self.get_term_display()}"

@@ -24,7 +24,7 @@ from invoices.tests.factories import ChargeFactory, InvoiceFactory
 from payments.models import Refund
 from payments.tests.factories import PaymentFactory
 from profiles.tests.factories import BillingProfileFactory
-from subscriptions.tests.factories import PurchaseFactory, SubscriptionFactory
+from subscriptions.tests.factories import PriceFactory, PurchaseFactory, SubscriptionFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -175,6 +175,19 @@ def test_I32_a_charge_on_the_invoice_of_another_account_is_seen(profile, unguard
     foreign = InvoiceFactory(profile=BillingProfileFactory(account=BillingAccountFactory(owner=UserFactory())))
     ChargeFactory(subscription=SubscriptionFactory(profile=profile), line=foreign.lines.get())
     assert found() == {"I32"}
+
+
+def test_I31_prices_that_overlap_are_seen(unguarded):
+    """As they may stand in an old database, from before the guard."""
+    price = PriceFactory(valid_from=date(2025, 1, 1))
+    PriceFactory(product=price.product, valid_from=date(2026, 1, 1), valid_until=date(2026, 6, 30))
+
+    [violation] = find_violations()
+
+    assert (violation.invariant, violation.detail) == (
+        "I31",
+        f"{price.product.code}: two prices monthly in EUR count on 2026-01-01",
+    )
 
 
 def test_I31_a_term_and_a_one_off_that_were_billed_twice_are_seen(profile, unguarded):

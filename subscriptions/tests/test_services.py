@@ -270,7 +270,7 @@ def test_T30_what_is_not_on_offer_is_not_sold(account, owner, fields):
 
 @pytest.mark.django_db
 def test_T30_a_price_that_a_later_one_replaced_is_not_sold(account, owner):
-    old = PriceFactory(valid_from=date(2025, 1, 1))
+    old = PriceFactory(valid_from=date(2025, 1, 1), valid_until=date(2026, 1, 30))
     new = PriceFactory(product=old.product, valid_from=date(2026, 1, 31), unit_price=20)
 
     with pytest.raises(Refused):

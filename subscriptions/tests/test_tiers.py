@@ -135,3 +135,9 @@ def test_staff_set_tiers_and_overlapping_prices_are_refused(client, price):
     assert Price.objects.count() == 1
     client.post(address, {**form, "prices-0-valid_until": "2026-12-31"})
     assert Price.objects.count() == 2
+    # Somebody else ends the second one and adds a third, while this page is still open.
+    Price.objects.filter(valid_from=date(2027, 1, 1)).update(valid_until=date(2027, 12, 31))
+    PriceFactory(product=product, valid_from=date(2028, 1, 1))
+    stale = {**form, "prices-0-valid_until": "2026-12-31", "prices-1-valid_from": "2028-02-01"}
+    assert "still counts on 2028-02-01" in client.post(address, stale).content.decode()
+    assert Price.objects.count() == 3
