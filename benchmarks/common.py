@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -52,13 +53,21 @@ class Comparison:
         )
 
 
-def compare(name: str, unit: str, ours: Callable[[], None], limit: Callable[[], None], *, pairs: int = 3) -> Comparison:
-    """Run both in turn, each first in every other pair."""
+def compare(
+    name: str,
+    unit: str,
+    ours: Callable[..., None],
+    limit: Callable[..., None],
+    *,
+    pairs: int = 3,
+    before: Callable[[], object] | None = None,
+) -> Comparison:
+    """Run both in turn, each first in every other pair. What `before` makes, untimed, is handed to the next one."""
     found = Comparison(name, unit)
     for pair in range(pairs):
         order = [(found.ours, ours), (found.limit, limit)]
         for seconds, work in order if pair % 2 == 0 else reversed(order):
-            seconds.append(timed(work))
+            seconds.append(timed(partial(work, before()) if before else work))
     return found
 
 
