@@ -3,14 +3,17 @@
 Issuing wrote one Dispatch. When the PDF is there it becomes one Delivery per recipient, each with its
 Message; from then on the outbox sends, and the state of a delivery is that of its message (I25). The
 right to read the invoice is looked at when the mail is addressed and again just before it is sent.
+
+A run that catches up on missed months issues several documents of a profile on one day. They go in one
+mail to each recipient, once the last of them is there (F26).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import CharField, Exists, OuterRef, QuerySet, Value
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 from django.urls import reverse
 from django.utils import timezone
@@ -23,7 +26,7 @@ from core.models import MailComplaint, Message, MessageAttempt, MessageStatus
 from core.policy import Action, demand, may, read_roles
 from core.states import move_all
 from invoices.documents.archive import Damaged, file_name, read_document
-from invoices.models import Delivery, Dispatch, Document, DocumentKind, Invoice
+from invoices.models import Delivery, Dispatch, Document, DocumentKind, Invoice, RunRange
 from invoices.states import DispatchStatus, DocumentStatus
 from profiles.people import effective_owners
 from profiles.recipients import InvoiceRecipient, mailed_on_each, still_wanted_each
@@ -40,6 +43,8 @@ LOOKED_AT = 10
 SENT_BY_HAND = "sent_by_hand"
 # It will not arrive unless somebody does something.
 LOST = (MessageStatus.BOUNCED, MessageStatus.GIVEN_UP)
+# How long a document waits for the others that go with it.
+WAITED_FOR = timedelta(days=1)
 # A delivery that needs somebody stands first.
 _WORST_FIRST = (
     MessageStatus.BOUNCED,
@@ -62,7 +67,9 @@ def address_dispatch(dispatch: Dispatch, *, on: date) -> None:
 
 @transaction.atomic
 def address_dispatches(dispatches: Sequence[Dispatch], *, on: date) -> list[Dispatch]:
-    """`address_dispatch` of many, all or none, in a few statements. Returns those that nobody else had moved."""
+    """`address_dispatch` of many with those that go together with them, all or none, in a few statements. Returns
+    those that nobody else had moved."""
+    dispatches = [*dispatches, *_following(dispatches)]
     profiles = {dispatch.invoice.profile_id: dispatch.invoice.profile for dispatch in dispatches}
     skipped = [dispatch for dispatch in dispatches if not dispatch.invoice.profile.sends_invoices]
     mailed = [dispatch for dispatch in dispatches if dispatch.invoice.profile.sends_invoices]
@@ -72,32 +79,64 @@ def address_dispatches(dispatches: Sequence[Dispatch], *, on: date) -> list[Disp
     recipients = mailed_on_each(profiles.values(), on=on)
     documents = Document.objects.filter(invoice__in=[dispatch.invoice_id for dispatch in addressed])
     pdfs = {document.invoice_id: document for document in documents.filter(kind=DocumentKind.PDF)}
+    together: dict[Any, list[Invoice]] = {}
+    for dispatch in sorted(addressed, key=lambda each: each.pk):
+        together.setdefault(_place(dispatch), []).append(dispatch.invoice)
     deliveries = [
-        _delivery(dispatch.invoice, recipient, pdfs[dispatch.invoice_id])
-        for dispatch in addressed
-        for recipient in recipients[dispatch.invoice.profile_id]
+        _deliveries(invoices, recipient, pdfs)
+        for invoices in together.values()
+        for recipient in recipients[invoices[0].profile_id]
     ]
-    Message.objects.bulk_create([delivery.message for delivery in deliveries])
-    Delivery.objects.bulk_create(deliveries)
+    Message.objects.bulk_create([each[0].message for each in deliveries])
+    Delivery.objects.bulk_create([delivery for each in deliveries for delivery in each])
     return moved + addressed
 
 
-def _delivery(invoice: Invoice, recipient: InvoiceRecipient, pdf: Document) -> Delivery:
-    """The delivery with its message, neither of them written yet."""
+def _place(dispatch: Dispatch) -> tuple[int, date | None, int | None]:
+    """What those have in common that go together: what a run issued of one profile on one day."""
+    invoice = dispatch.invoice
+    return invoice.profile_id, invoice.issue_date, None if invoice.period_id else invoice.pk
+
+
+def _following(dispatches: Sequence[Dispatch]) -> list[Dispatch]:
+    """Those that go together with these."""
+    places = {_place(dispatch) for dispatch in dispatches if dispatch.invoice.period_id}
+    if not places:
+        return []
+    rows = _with_pdf().filter(
+        invoice__profile__in={profile for profile, _day, _own in places},
+        invoice__issue_date__in={day for _profile, day, _own in places},
+        invoice__period__isnull=False,
+    )
+    found = rows.exclude(pk__in=[each.pk for each in dispatches]).select_related("invoice__profile__account")
+    return [dispatch for dispatch in found if _place(dispatch) in places]
+
+
+def _deliveries(
+    invoices: Sequence[Invoice], recipient: InvoiceRecipient, pdfs: Mapping[int, Document]
+) -> list[Delivery]:
+    """A delivery of each with the message of all, none of them written yet."""
     # An extra address has no other way to the document.
-    attachments = _attachments(invoice, pdf, always=recipient.extra is not None)
+    attachments = _attachments(invoices, pdfs, always=recipient.extra is not None)
+    first, attached = invoices[0], bool(attachments)
+    is_one = len(invoices) == 1
     message = new_message(
         to=recipient.email,
-        template="invoice_issued",
+        template="invoice_issued" if is_one else "invoices_issued",
         mail_class=MailClass.INVOICE_ISSUED,
         language=recipient.language,
-        context=mail_context(invoice, recipient, attached=bool(attachments)),
+        context=(
+            mail_context(first, recipient, attached=attached)
+            if is_one
+            else _context_of_several(invoices, recipient, attached=attached)
+        ),
         attachments=attachments,
-        reference=f"invoice:{invoice.code}",
+        reference=f"invoice:{first.code}",
     )
-    return Delivery(
-        invoice=invoice, email=recipient.email, user=recipient.user, reason=recipient.reason, message=message
-    )
+    return [
+        Delivery(invoice=each, email=recipient.email, user=recipient.user, reason=recipient.reason, message=message)
+        for each in invoices
+    ]
 
 
 def resend_delivery(delivery: Delivery, *, by: Any) -> None:
@@ -206,16 +245,40 @@ def deliveries_of(invoice: Invoice) -> list[Delivery]:
     return sorted(rows, key=lambda delivery: (_WORST_FIRST.index(delivery.message.status), delivery.email))
 
 
-def dispatches_due() -> QuerySet[Dispatch]:
+def _with_pdf() -> QuerySet[Dispatch]:
     """Dispatches whose PDF is there."""
     ready = Document.objects.filter(invoice=OuterRef("invoice"), kind=DocumentKind.PDF, status=DocumentStatus.READY)
-    return Dispatch.objects.filter(Exists(ready), status=DispatchStatus.PENDING).order_by("pk")
+    return Dispatch.objects.filter(Exists(ready), status=DispatchStatus.PENDING)
+
+
+def dispatches_due() -> QuerySet[Dispatch]:
+    """Dispatches whose PDF is there: the first of those that go together, when all of them are there or something
+    has kept one for a day."""
+    now = timezone.now()
+    together = {
+        "invoice__profile": OuterRef("invoice__profile"),
+        "invoice__issue_date": OuterRef("invoice__issue_date"),
+        "invoice__period__isnull": False,
+    }
+    earlier = _with_pdf().filter(**together, pk__lt=OuterRef("pk"))
+    being_made = Document.objects.filter(
+        **together, kind=DocumentKind.PDF, status=DocumentStatus.PENDING, invoice__created_at__gt=now - WAITED_FOR
+    )
+    # The months that a run has not come to yet.
+    coming = RunRange.objects.at_work(now).filter(
+        run__month__gt=OuterRef("invoice__period_start"),
+        first_profile__lte=OuterRef("invoice__profile"),
+        last_profile__gte=OuterRef("invoice__profile"),
+    )
+    alone = Q(invoice__period=None)
+    return _with_pdf().filter(alone | ~Exists(earlier) & ~Exists(being_made) & ~Exists(coming)).order_by("pk")
 
 
 def unreported_bounces() -> QuerySet[Delivery]:
-    """Deliveries that will not arrive, and of which the owners were not told yet."""
+    """Deliveries that will not arrive, and of which the owners were not told yet; of one mail the first."""
+    first = Delivery.objects.filter(message=OuterRef("message"), pk__lt=OuterRef("pk"))
     told = Message.objects.filter(reference=Concat(Value(_BOUNCE), Cast(OuterRef("pk"), CharField())))
-    return Delivery.objects.filter(~Exists(told), message__status__in=LOST).order_by("pk")
+    return Delivery.objects.filter(~Exists(told), ~Exists(first), message__status__in=LOST).order_by("pk")
 
 
 def unrepaired(rows: QuerySet[Delivery]) -> list[Delivery]:
@@ -244,7 +307,7 @@ def report_bounce(delivery: Delivery) -> None:
         mail_class=MailClass.SERVICE,
         context={
             "email": delivery.email,
-            "number": invoice.number,
+            "number": ", ".join(_numbers(delivery.message)),
             "profile_name": invoice.profile_name,
             "words": delivery.message.last_error,
             "path": reverse("delivery_repair", args=[invoice.code, delivery.pk]),
@@ -253,12 +316,18 @@ def report_bounce(delivery: Delivery) -> None:
     )
 
 
-def _attachments(invoice: Invoice, pdf: Document, *, always: bool) -> list[Attachment]:
-    if not (always or invoice.profile.attaches_pdf):
+def _numbers(message: Message) -> list[str]:
+    """The numbers of the documents that the mail carries."""
+    return [str(each.invoice) for each in Delivery.objects.filter(message=message).select_related("invoice")]
+
+
+def _attachments(invoices: Sequence[Invoice], pdfs: Mapping[int, Document], *, always: bool) -> list[Attachment]:
+    """All of them or none."""
+    if not (always or invoices[0].profile.attaches_pdf):
         return []
-    if (pdf.size_bytes or 0) > ATTACHED_BYTES:
+    if sum(pdfs[invoice.pk].size_bytes or 0 for invoice in invoices) > ATTACHED_BYTES:
         return []
-    return [Attachment(pdf.file, file_name(invoice), "application/pdf")]
+    return [Attachment(pdfs[invoice.pk].file, file_name(invoice), "application/pdf") for invoice in invoices]
 
 
 def mail_context(invoice: Invoice, recipient: InvoiceRecipient, *, attached: bool) -> dict[str, Any]:
@@ -279,4 +348,17 @@ def mail_context(invoice: Invoice, recipient: InvoiceRecipient, *, attached: boo
         "sender": "",
         "attached": attached,
         "path": invoice.get_absolute_url(),
+    }
+
+
+def _context_of_several(invoices: Sequence[Invoice], recipient: InvoiceRecipient, *, attached: bool) -> dict[str, Any]:
+    """What the mail about several documents of one profile says: what they have in common, and a row of each."""
+    common = ("person", "stop_path", "account_name", "profile_name", "seller_name", "attached")
+    each = ("kind", "number", "total", "due_date", "period_start", "period_end", "path")
+    found = [mail_context(invoice, recipient, attached=attached) for invoice in invoices]
+    profile = invoices[0].profile
+    return {
+        **{name: found[0][name] for name in common},
+        "documents": [{name: context[name] for name in each} for context in found],
+        "path": f"{reverse('invoices', args=[profile.account.code])}?profile={profile.code}",
     }

@@ -141,16 +141,18 @@ def warn_of_order_budgets(slot: datetime) -> None:
 @recheck(MailClass.INVOICE_ISSUED)
 def still_wanted(message: Message) -> Verdict:
     """Whether an invoice may still go to this recipient, looked at just before it is sent."""
-    [delivery] = _deliveries_of([message])
-    return deliveries.verdict_on_delivery(delivery)
+    # All of one mail go to one recipient; the first that may not decides.
+    verdicts = [deliveries.verdict_on_delivery(delivery) for delivery in _deliveries_of([message])]
+    return next((verdict for verdict in verdicts if verdict != Verdict.SEND), Verdict.SEND)
 
 
 @recheck_many(MailClass.INVOICE_ISSUED)
 def all_still_wanted(messages: Sequence[Message]) -> dict[int, Verdict]:
     """`still_wanted` of a handful; left out are those whose PDF is damaged."""
     found = _deliveries_of(messages)
-    concerned = {delivery.pk: delivery.message_id for delivery in found}
-    return {concerned[pk]: verdict for pk, verdict in deliveries.verdicts_on_deliveries(found).items()}
+    verdicts = deliveries.verdicts_on_deliveries(found)
+    damaged = {delivery.message_id for delivery in found if delivery.pk not in verdicts}
+    return {each.message_id: verdicts[each.pk] for each in found if each.message_id not in damaged}
 
 
 def _deliveries_of(messages: Sequence[Message]) -> list[Delivery]:

@@ -27,6 +27,10 @@ class PurchaseOrderQuerySet(PolicyQuerySet):
         until = Q(valid_until=None) | Q(valid_until__gte=on)
         return self.filter(until, closed_on=None, valid_from__lte=on)
 
+    def with_anything_left(self) -> PurchaseOrderQuerySet:
+        """Those whose budget is not used up, or that have none; with `drawn_minor`."""
+        return self.with_drawn().filter(Q(budget_minor=None) | Q(budget_minor__gt=F("drawn_minor")))
+
     def to_warn_of(self) -> PurchaseOrderQuerySet:
         """Those that reached 80 or 100 percent of their budget and nobody was told; with `drawn_minor`."""
         open_ones = self.with_drawn().filter(closed_on=None, budget_minor__isnull=False)

@@ -18,7 +18,7 @@ from django.utils.module_loading import autodiscover_modules
 
 from accounts.models import Seller, VatCheck
 from core.models import MessageStatus
-from invoices.models import Delivery, Finding
+from invoices.models import Delivery, Finding, PurchaseOrder
 from invoices.tax import UNION
 from profiles.models import BillingProfile
 from profiles.recipients import mailed_on_each
@@ -76,13 +76,16 @@ def compare_totals(total: int, usual: int | None) -> list[Finding]:
 
 @preflight_check(Finding.NO_PO_NUMBER)
 def without_po_number(profile_ids: Sequence[int], on: date) -> set[int]:
-    """Who sends its suppliers a PO number with every invoice, and has forgotten the next one."""
+    """Who sends its suppliers a PO number with every invoice, and has forgotten the next one: none of its own is in
+    force, and no order of the profile that is valid and not used up (P17)."""
     last: dict[int, str] = {}
     for pk, _total, number in _last_invoices(profile_ids):
         last.setdefault(pk, number)
     rows = BillingProfile.objects.filter(pk__in=[pk for pk, number in last.items() if number])
     rows = rows.only("po_number", "coming_po_number", "coming_po_from")
-    return {profile.pk for profile in rows if not profile.po_number_on(on)}
+    without = {profile.pk for profile in rows if not profile.po_number_on(on)}
+    orders = PurchaseOrder.objects.valid(on).with_anything_left().filter(profile__in=without, subscription=None)
+    return without - set(orders.values_list("profile", flat=True))
 
 
 @preflight_check(Finding.VAT_ID_UNVERIFIED)

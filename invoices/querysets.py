@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from django.apps import apps
 from django.db.models import F, IntegerField, Max, Min, OuterRef, QuerySet, Subquery, Sum
@@ -12,6 +12,8 @@ from core.policy import PolicyQuerySet
 
 # Origins of runs that workers do, and not the process that started them.
 IN_BACKGROUND = ("clock", "staff")
+# A run that has said nothing for so long has died.
+SILENT = timedelta(minutes=10)
 
 
 class InvoiceQuerySet(PolicyQuerySet):
@@ -74,6 +76,10 @@ class RunRangeQuerySet(QuerySet):
         """Those that a worker has to bill: of a run in the background that was not stopped."""
         rows = self.filter(status="waiting", run__status="running", run__origin__in=IN_BACKGROUND)
         return rows.order_by("pk")
+
+    def at_work(self, at: datetime) -> RunRangeQuerySet:
+        """Those that somebody bills at that moment, with months that may still come."""
+        return self.filter(status="waiting", run__status="running", heard_at__gt=at - SILENT)
 
     def control_totals(self) -> QuerySet:
         """Per kind of document and currency: how many, their sums in minor units, and numbers from and to."""

@@ -45,7 +45,9 @@ def erase_documents(rows: Sequence[Document]) -> None:
 def erase_deliveries(rows: Sequence[Delivery]) -> None:
     """To whom an invoice went, with the mails themselves."""
     Delivery.objects.filter(pk__in=[row.pk for row in rows]).delete()
-    Message.objects.filter(pk__in=[row.message_id for row in rows]).delete()
+    mails = Message.objects.filter(pk__in=[row.message_id for row in rows])
+    # One mail may have carried several invoices.
+    mails.filter(~Exists(Delivery.objects.filter(message=OuterRef("pk")))).delete()
 
 
 def _other_mails(on: date) -> QuerySet[Message]:

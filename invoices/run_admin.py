@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
@@ -133,10 +133,50 @@ class BillingHoldAdmin(ReadOnly, admin.ModelAdmin):
         )
 
 
+class BegunForMonth(ReadOnly, admin.ModelAdmin):
+    """What staff begin here for a month, and workers do."""
+
+    show_full_result_count = False
+    begun_with = ""
+    title_of_form: Any = ""
+    said_once_begun: Any = ""
+
+    def begin(self, month: Month, *, by: User) -> Model:
+        """Write down that it is to be done; raises Refused."""
+        raise NotImplementedError
+
+    def beside_form(self) -> dict[str, Any]:
+        """What the page of the form tells besides."""
+        return {}
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return bool(request.user.has_perm(f"invoices.add_{self.opts.model_name}"))
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = RunForm(posted(request), on=seller_today())
+        if form.is_valid():
+            try:
+                begun = self.begin(form.month, by=staff(request))
+            except Refused as refusal:
+                form.add_error(None, refusal)
+            else:
+                if self.said_once_begun:
+                    self.message_user(request, self.said_once_begun, messages.SUCCESS)
+                return redirect(f"admin:invoices_{self.opts.model_name}_change", begun.pk)
+        return render_page(
+            self, request, self.begun_with, title=str(self.title_of_form), form=form, **self.beside_form()
+        )
+
+
 @admin.register(BillingRun)
-class BillingRunAdmin(ReadOnly, admin.ModelAdmin):
+class BillingRunAdmin(BegunForMonth):
     """Runs: begun here, by the clock, or by the command; with their progress, and stopped and gone on with."""
 
+    begun_with = "invoices/admin/run_new.html"
+    title_of_form = gettext_lazy("Begin a billing run")
+    said_once_begun = gettext_lazy("The run has begun. This page tells how far it is.")
     list_display = (
         "__str__",
         "issue_date",
@@ -151,7 +191,6 @@ class BillingRunAdmin(ReadOnly, admin.ModelAdmin):
     )
     list_filter = ("status", "origin")
     ordering = ("-started_at", "-pk")
-    show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingRun]:
         return BillingRun.objects.with_progress().select_related("started_by")
@@ -172,32 +211,15 @@ class BillingRunAdmin(ReadOnly, admin.ModelAdmin):
             '<a href="{}">{}</a>', reverse("admin:invoices_parkedprofile_changelist"), run.profiles_parked
         )
 
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return bool(request.user.has_perm("invoices.add_billingrun"))
+    def begin(self, month: Month, *, by: User) -> BillingRun:
+        return start_run(month, by=by)
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """Begin a run of every profile that is behind; workers do it."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        form = RunForm(posted(request), on=seller_today())
-        if form.is_valid():
-            try:
-                run = start_run(form.month, by=staff(request))
-            except Refused as refusal:
-                form.add_error(None, refusal)
-            else:
-                self.message_user(request, _("The run has begun. This page tells how far it is."), messages.SUCCESS)
-                return redirect("admin:invoices_billingrun_change", run.pk)
-        return render_page(
-            self,
-            request,
-            "invoices/admin/run_new.html",
-            title=_("Begin a billing run"),
-            form=form,
-            refusals=refusals_now(Month.of(seller_today()).previous),
-            held=BillingHold.objects.unreleased().count(),
-            parked=ParkedProfile.objects.unreleased().count(),
-        )
+    def beside_form(self) -> dict[str, Any]:
+        return {
+            "refusals": refusals_now(Month.of(seller_today()).previous),
+            "held": BillingHold.objects.unreleased().count(),
+            "parked": ParkedProfile.objects.unreleased().count(),
+        }
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -241,40 +263,21 @@ class BillingRunAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(Preflight)
-class PreflightAdmin(ReadOnly, admin.ModelAdmin):
+class PreflightAdmin(BegunForMonth):
     """Looks before a run: what it would issue, and what somebody should look at, with the ways to mend it."""
 
+    begun_with = "invoices/admin/preflight_new.html"
+    title_of_form = gettext_lazy("Look before a billing run")
     list_display = ("__str__", "on", "status", "profiles_done", "profiles_total", "started_at", "finished_at")
     list_filter = ("status",)
     ordering = ("-pk",)
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return bool(request.user.has_perm("invoices.add_preflight"))
 
     def get_urls(self) -> list[Any]:
         own = [path("<int:pk>/csv/", self.admin_site.admin_view(self.csv), name="invoices_preflight_csv")]
         return [*own, *super().get_urls()]
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """Begin a look; a worker does it."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        form = RunForm(posted(request), on=seller_today())
-        if form.is_valid():
-            try:
-                preflight = start_preflight(form.month, by=staff(request))
-            except Refused as refusal:
-                form.add_error(None, refusal)
-            else:
-                return redirect("admin:invoices_preflight_change", preflight.pk)
-        return render_page(
-            self,
-            request,
-            "invoices/admin/preflight_new.html",
-            title=_("Look before a billing run"),
-            form=form,
-        )
+    def begin(self, month: Month, *, by: User) -> Preflight:
+        return start_preflight(month, by=by)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -89,7 +89,8 @@ class Dispatch(models.Model):
 
 
 class Delivery(models.Model):
-    """One invoice to one recipient. Its state is that of its message (I25)."""
+    """One invoice to one recipient. Its state is that of its message (I25), which carries several invoices after a
+    catch-up (F26)."""
 
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries", db_index=False)
     email = models.EmailField(max_length=254)
@@ -99,7 +100,7 @@ class Delivery(models.Model):
     sent_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     # The delivery that came back and that this one mends.
     in_place_of = models.ForeignKey("self", models.SET_NULL, null=True, related_name="replacements")
-    message = models.OneToOneField(Message, models.PROTECT, related_name="+")
+    message = models.ForeignKey(Message, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     POLICY = Scope(view=Action.INVOICE_VIEW, account="invoice__account", profile="invoice__profile")

@@ -6,10 +6,17 @@ that expires first. `billing_draft_credit` says which lot pays what; `write_cred
 once the invoices stand. A month in the customer's favour, or one in which some rate is, uses none.
 
 Chunks without any credit, nearly all of them, pay one statement for it.
+
+A dry run of several months writes nothing that the next month could see: `spent` says what the months before took
+of each lot, in minor units by its id.
 """
 
+import json
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 Values = dict[str, Any]
@@ -30,6 +37,25 @@ def pay_in_advance(cursor: CursorWrapper, values: Values) -> None:
     """Let what was paid in advance pay the totals, and tell the drafts what their credits come to."""
     cursor.execute(_PREPAID, values)
     cursor.execute(_DRAFTS)
+
+
+class Spent:
+    """What drafts that are never written took of the credits, in minor units."""
+
+    def __init__(self) -> None:
+        self._by_profile: dict[int, Counter[str]] = {}
+
+    def on(self, profile_ids: Iterable[int]) -> dict[str, int]:
+        """Of the lots of these profiles, by the id of the lot."""
+        found = (self._by_profile[pk] for pk in profile_ids if pk in self._by_profile)
+        return {lot: minor for lots in found for lot, minor in lots.items()}
+
+    def add(self) -> None:
+        """Count what the drafts take that stand in the temporary tables now."""
+        with connection.cursor() as cursor:
+            cursor.execute(_SPENT)
+            for pk, lots in cursor.fetchall():
+                self._by_profile.setdefault(pk, Counter()).update(json.loads(lots))
 
 
 def write_credits(cursor: CursorWrapper, values: Values) -> None:
@@ -60,11 +86,14 @@ INSERT INTO billing_draft_credit (lot_id, profile_id, place, is_prepaid, amount)
 SELECT lot_id, profile_id, place, is_prepaid, least(balance, wanted - before)
 FROM (
     SELECT l.id AS lot_id, l.profile_id, l.source IN ('prepaid', 'overpaid') AS is_prepaid,
-        l.balance_minor AS balance, w.wanted,
-        row_number() OVER earlier AS place, sum(l.balance_minor) OVER earlier - l.balance_minor AS before
+        l.left_minor AS balance, w.wanted,
+        row_number() OVER earlier AS place, sum(l.left_minor) OVER earlier - l.left_minor AS before
     FROM ({wanted}) AS w
-    JOIN invoices_creditlot l ON l.profile_id = w.profile_id
-    WHERE l.balance_minor > 0 AND l.source {sort} ('prepaid', 'overpaid')
+    JOIN (
+        SELECT *, balance_minor - coalesce((%(spent)s::jsonb ->> id::text)::bigint, 0) AS left_minor
+        FROM invoices_creditlot WHERE balance_minor > 0
+    ) AS l ON l.profile_id = w.profile_id
+    WHERE l.left_minor > 0 AND l.source {sort} ('prepaid', 'overpaid')
         AND l.starts_on <= %(on)s AND coalesce(l.expires_on, 'infinity') >= %(on)s
     WINDOW earlier AS (PARTITION BY l.profile_id ORDER BY coalesce(l.expires_on, 'infinity'), l.id)
 ) AS lots
@@ -109,6 +138,10 @@ _DRAFTS = """
 UPDATE billing_draft d SET prepaid = c.amount
 FROM (SELECT profile_id, sum(amount) AS amount FROM billing_draft_credit WHERE is_prepaid GROUP BY profile_id) AS c
 WHERE c.profile_id = d.profile_id
+"""
+
+_SPENT = """
+SELECT profile_id, jsonb_object_agg(lot_id, amount::bigint) FROM billing_draft_credit GROUP BY profile_id
 """
 
 _MOVES = """

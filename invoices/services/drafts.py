@@ -8,6 +8,7 @@ live until the transaction ends:
 - `billing_draft_charge`: the imported charges that it takes up, so that one that comes in meanwhile waits;
 - `billing_draft_line`: its lines. `net` is in minor units and rounded; an amount given back is below zero;
 - `billing_draft_group`: its VAT, once on the sum of each rate;
+- `billing_draft_order`: the purchase orders that invoices and lines carry (`invoices.services.issuing`);
 - `billing_draft_credit`: which credit pays how much of it (`invoices.services.crediting`).
 
 `core.periods`, `core.money`, `subscriptions.proration`, `invoices.tax` and `invoices.calculation` are the
@@ -15,7 +16,7 @@ homes of the rules; the tests hold these statements against them, term by term a
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.utils.translation import gettext, override
 
 from core.codes import new_code
@@ -32,7 +34,7 @@ from core.money import exponent
 from core.periods import Month
 from invoices.exchange import Exchange
 from invoices.services import crediting
-from invoices.tax import Situation, pieces
+from invoices.tax import Situation, UnknownRate, pieces, treatment
 from subscriptions.models import ChangeKind
 from subscriptions.supplies import Supply
 
@@ -91,16 +93,18 @@ class Draft:
     rounding: Decimal
 
 
-def compute_drafts(month: Month, candidates: Sequence[Candidate], *, on: date, home: str) -> list[Problem]:
+def compute_drafts(
+    month: Month, candidates: Sequence[Candidate], *, on: date, home: str, spent: Mapping[str, int] | None = None
+) -> list[Problem]:
     """Fill the temporary tables with what these profiles are billed for the month, issued on the day `on` by a
-    seller whose currency is `home`.
+    seller whose currency is `home`. `spent` is what a dry run has taken of their credits for months before.
 
     Returns the profiles whose drafts break a bound (I31): one problem each. Their rows are still there;
     `forget_drafts` takes them out.
     """
     values: dict[str, Any] = {"first": month.first, "last": month.last, "next": month.next.first, "on": on}
     numbers = _numbered(candidates)
-    values["words"] = _words_of_changes()
+    values |= {"words": _words_of_changes(), "spent": json.dumps(spent or {})}
     with connection.cursor() as cursor:
         cursor.execute(_TABLES + crediting.TABLES)
         copy_rows("billing_vat", _VAT_COLUMNS, _vat_rows(numbers, date(on.year - YEARS_BACK, 1, 1), on))
@@ -113,7 +117,27 @@ def compute_drafts(month: Month, candidates: Sequence[Candidate], *, on: date, h
         if has_credits:
             crediting.pay_in_advance(cursor, values)
         cursor.execute(_PROBLEMS, {"largest": LARGEST_MINOR, "home": home})
-        return [Problem(*row) for row in cursor.fetchall()]
+        problems = [Problem(*row) for row in cursor.fetchall()]
+        if any(problem.reason == "vat_unknown" for problem in problems):
+            problems = list(_naming_rates(cursor, problems, candidates))
+        return problems
+
+
+def _naming_rates(
+    cursor: CursorWrapper, problems: Sequence[Problem], candidates: Sequence[Candidate]
+) -> Iterator[Problem]:
+    """Say of each problem with VAT which rate is missing, of which country and from which day on."""
+    situations = {candidate.profile_id: candidate.situation for candidate in candidates}
+    cursor.execute(_UNTAXED)
+    missing = {pk: (supply, day) for pk, supply, day in cursor.fetchall()}
+    for problem in problems:
+        if problem.reason != "vat_unknown":
+            yield problem
+            continue
+        try:
+            treatment(situations[problem.profile_id], missing[problem.profile_id][1], missing[problem.profile_id][0])
+        except UnknownRate as error:
+            yield problem._replace(detail=f"{problem.detail} ({error})")
 
 
 def forget_drafts(profile_ids: Iterable[int]) -> None:
@@ -288,7 +312,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_line (
     vat_from date,
     category text,
     rate numeric,
-    wording text
+    wording text,
+    supply text,
+    tax_point date
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_group (
     profile_id bigint,
@@ -301,7 +327,13 @@ CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_group (
     rounding numeric,
     credit numeric NOT NULL DEFAULT 0
 ) ON COMMIT DROP;
-TRUNCATE billing_vat, billing_draft, billing_draft_charge, billing_draft_line, billing_draft_group;
+CREATE TEMPORARY TABLE IF NOT EXISTS billing_draft_order (
+    profile_id bigint,
+    subscription_id bigint,
+    order_id bigint,
+    number text
+) ON COMMIT DROP;
+TRUNCATE billing_vat, billing_draft, billing_draft_charge, billing_draft_line, billing_draft_group, billing_draft_order;
 """
 
 # OFFSET keeps the planner to one look into an index per profile or subscription: whatever it guesses
@@ -369,7 +401,7 @@ SELECT nextval('invoices_invoiceline_id_seq'), found.profile_id,
     found.subscription_id, found.purchase_id, found.invoice_section, found.change_id, found.section, found.description,
     found.service_name, found.quantity, found.unit_price,
     found.service_start, found.service_end, found.term_start, found.net, found.charges,
-    found.rounding, found.other_currency, v.first, v.category, v.rate, v.wording
+    found.rounding, found.other_currency, v.first, v.category, v.rate, v.wording, found.supply, found.tax_point
 FROM (SELECT grouped.*, grouped.chosen IS NOT NULL AS is_elsewhere, coalesce(grouped.chosen, grouped.main, '')
     AS invoice_section
 FROM (SELECT sold.*,
@@ -535,6 +567,12 @@ FROM (
     SELECT profile_id, 'too_large', '' FROM billing_draft WHERE net + vat > %(largest)s
 ) AS found
 ORDER BY profile_id, reason, detail
+"""
+
+# As the first of the problems: by what it is called.
+_UNTAXED = """
+SELECT DISTINCT ON (profile_id) profile_id, supply, tax_point FROM billing_draft_line
+WHERE category IS NULL ORDER BY profile_id, section || ': ' || description
 """
 
 _DRAFTS = """

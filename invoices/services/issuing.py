@@ -62,12 +62,12 @@ def write_drafts(month: Month, seller: Seller, *, on: date) -> list[int]:
     values: Values = {"first": month.first, "last": month.last, "on": on, "seller": json.dumps(seller.snapshot())}
     with connection.cursor() as cursor:
         cursor.execute(_PERIODS, values)
+        cursor.execute(_ORDERS, values)
         cursor.execute(_INVOICES, values)
         written = cursor.fetchall()
         ids = [row[0] for row in written]
         if ids:
             cursor.execute(_LINES)
-            cursor.execute(_ORDERS, values)
             cursor.execute(_VAT_GROUPS)
             cursor.execute(_CHARGES)
             if any(credits for _id, credits in written):
@@ -129,24 +129,24 @@ def _copy_of(alias: str) -> str:
     ), '{{}}'))"""  # noqa: S608 names of columns
 
 
-def _order_in_force(of: str) -> str:
-    """SQL for the first order of those that is valid on the day and not used up."""
-    return f"""(
-        SELECT o.id FROM invoices_purchaseorder o
-        WHERE {of} AND o.closed_on IS NULL AND o.valid_from <= %(on)s
-            AND (o.valid_until IS NULL OR o.valid_until >= %(on)s)
-            AND (o.budget_minor IS NULL OR o.budget_minor > coalesce((
-                SELECT sum(CASE x.kind WHEN 'credit_note' THEN -l.net_minor ELSE l.net_minor END)
-                FROM invoices_invoiceline l JOIN invoices_invoice x ON x.id = l.invoice_id
-                WHERE l.purchase_order_id = o.id AND x.status <> 'draft'
-            ), 0))
-        ORDER BY o.valid_from, o.id LIMIT 1
-    )"""  # noqa: S608 conditions of ours
-
-
 _PERIODS = """
 INSERT INTO invoices_billingperiod (profile_id, month)
 SELECT profile_id, %(first)s FROM billing_draft ORDER BY profile_id
+"""
+
+# Of the orders that are valid on the day and not used up, the first of each profile and of each subscription on it.
+_ORDERS = """
+INSERT INTO billing_draft_order (profile_id, subscription_id, order_id, number)
+SELECT DISTINCT ON (o.profile_id, o.subscription_id) o.profile_id, o.subscription_id, o.id, o.number
+FROM invoices_purchaseorder o
+WHERE o.profile_id = ANY(ARRAY(SELECT profile_id FROM billing_draft WHERE kind IS NOT NULL))
+    AND o.closed_on IS NULL AND o.valid_from <= %(on)s AND (o.valid_until IS NULL OR o.valid_until >= %(on)s)
+    AND (o.budget_minor IS NULL OR o.budget_minor > coalesce((
+        SELECT sum(CASE x.kind WHEN 'credit_note' THEN -l.net_minor ELSE l.net_minor END)
+        FROM invoices_invoiceline l JOIN invoices_invoice x ON x.id = l.invoice_id
+        WHERE l.purchase_order_id = o.id AND x.status <> 'draft'
+    ), 0))
+ORDER BY o.profile_id, o.subscription_id, o.valid_from, o.id
 """
 
 _INVOICES = f"""
@@ -161,8 +161,7 @@ SELECT d.invoice_id, d.code, d.kind, p.account_id, p.id, b.id, %(first)s, %(last
     %(seller)s::jsonb, {_copy_of("sold_to")}, {_copy_of("bill_to")},
     CASE WHEN p.ship_to_id IS NULL THEN '{{}}' ELSE {_copy_of("ship_to")} END, a.name, p.name, d.vat_id,
     coalesce(
-        (SELECT number FROM invoices_purchaseorder
-            WHERE id = {_order_in_force("o.profile_id = p.id AND o.subscription_id IS NULL")}),
+        o.number,
         CASE WHEN p.coming_po_from <= %(on)s THEN p.coming_po_number ELSE p.po_number END
     ), p.payment_term_days, d.language,
     CASE WHEN d.vat <> 0 THEN coalesce(d.vat_currency, '') ELSE '' END, CASE WHEN d.vat <> 0 THEN d.vat_exchanged END,
@@ -174,6 +173,7 @@ JOIN accounts_billingaccount a ON a.id = p.account_id
 JOIN accounts_address sold_to ON sold_to.id = a.sold_to_id
 JOIN accounts_address bill_to ON bill_to.id = coalesce(p.bill_to_id, a.bill_to_id)
 LEFT JOIN accounts_address ship_to ON ship_to.id = p.ship_to_id
+LEFT JOIN billing_draft_order o ON o.profile_id = d.profile_id AND o.subscription_id IS NULL
 WHERE d.kind IS NOT NULL
 ORDER BY d.invoice_id
 RETURNING id, credit_minor + prepaid_minor
@@ -182,29 +182,19 @@ RETURNING id, credit_minor + prepaid_minor
 _LINES = """
 INSERT INTO invoices_invoiceline (
     id, invoice_id, position, subscription_id, purchase_id, invoice_section, change_id, section, description,
-    service_name, quantity, unit, unit_price, service_start, service_end, term_start, net_minor, vat_category, vat_rate
+    service_name, quantity, unit, unit_price, service_start, service_end, term_start, net_minor, vat_category, vat_rate,
+    purchase_order_id
 )
 SELECT l.line_id, d.invoice_id, l.position, l.subscription_id, l.purchase_id, l.invoice_section, l.change_id, l.section,
     l.description, l.service_name, l.quantity * d.sign, '', l.unit_price,
     l.service_start, l.service_end, l.term_start, l.net * d.sign, l.category,
-    l.rate
-FROM billing_draft d JOIN billing_draft_line l ON l.profile_id = d.profile_id
+    l.rate, coalesce(own.order_id, shared.order_id)
+FROM billing_draft d
+JOIN billing_draft_line l ON l.profile_id = d.profile_id
+LEFT JOIN billing_draft_order own ON own.profile_id = d.profile_id AND own.subscription_id = l.subscription_id
+LEFT JOIN billing_draft_order shared ON shared.profile_id = d.profile_id AND shared.subscription_id IS NULL
 ORDER BY d.invoice_id, l.position
 """
-
-# Few profiles have orders, and only their lines are touched again.
-_ORDERS = f"""
-UPDATE invoices_invoiceline SET purchase_order_id = found.order_id
-FROM (
-    SELECT l.line_id, coalesce(
-        {_order_in_force("o.subscription_id = l.subscription_id")},
-        {_order_in_force("o.profile_id = d.profile_id AND o.subscription_id IS NULL")}
-    ) AS order_id
-    FROM billing_draft d JOIN billing_draft_line l ON l.profile_id = d.profile_id
-    WHERE d.kind IS NOT NULL AND (SELECT true FROM invoices_purchaseorder WHERE profile_id = d.profile_id LIMIT 1)
-) AS found
-WHERE id = found.line_id AND found.order_id IS NOT NULL
-"""  # noqa: S608 conditions of ours
 
 _VAT_GROUPS = """
 INSERT INTO invoices_vatgroup (invoice_id, category, rate, base_minor, credit_minor, vat_minor, wording)

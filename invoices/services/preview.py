@@ -17,6 +17,7 @@ from core.money import Money
 from core.periods import Month, on_anchor
 from invoices.exchange import home_currency
 from invoices.models import Invoice, ParkReason, VatGroup
+from invoices.services.crediting import Spent
 from invoices.services.drafts import compute_drafts
 from invoices.services.due import read_candidates, with_standing
 from invoices.tax import UNION
@@ -97,11 +98,14 @@ def _previews(profile: BillingProfile, seller: Seller, today: date) -> Iterator[
     last = rows.values_list("last_billed", flat=True).get()
     month = Month.of(last).next if last else max(Month.of(profile.created_at.date()), present.previous)
     month = max(month, present.plus(1 - MONTHS))
+    spent = Spent()
     while month <= present:
         on = max(on_anchor(month.next, profile.invoice_day), today)
         candidates, problems = read_candidates(rows, seller, month, on=on)
-        problems += compute_drafts(month, candidates, on=on, home=home_currency(seller))
+        problems += compute_drafts(month, candidates, on=on, home=home_currency(seller), spent=spent.on([profile.pk]))
         problem = ParkReason(problems[0].reason) if problems else None
+        if not problem and month < present:
+            spent.add()
         yield _read(profile, month, on, today, problem)
         month = month.next
 

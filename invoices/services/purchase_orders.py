@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -114,9 +114,8 @@ def close_purchase_order(order: PurchaseOrder, *, by: Any, on: date) -> None:
 
 def order_in_force(profile: BillingProfile, *, on: date) -> PurchaseOrder | None:
     """The order that an invoice of the profile issued on that day would carry."""
-    orders = PurchaseOrder.objects.filter(profile=profile, subscription=None).valid(on).with_drawn()
-    left = Q(budget_minor=None) | Q(drawn_minor__lt=F("budget_minor"))
-    return orders.filter(left).order_by("valid_from", "pk").first()
+    orders = PurchaseOrder.objects.filter(profile=profile, subscription=None).valid(on).with_anything_left()
+    return orders.order_by("valid_from", "pk").first()
 
 
 def warn_of_budgets() -> int:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -48,6 +48,8 @@ from invoices.models import (
     RunRange,
     VatGroup,
 )
+from invoices.querysets import SILENT
+from invoices.services.crediting import Spent
 from invoices.services.drafts import Draft, Problem, compute_drafts, forget_drafts, read_drafts
 from invoices.services.due import Profiles, day_has_come, due_profiles, look_ahead, profiles_behind, read_candidates
 from invoices.services.issuing import SumsDiffer, ensure_series, issue_drafts, write_drafts
@@ -62,8 +64,6 @@ CHUNK = 2000
 # A chunk that lost against another transaction is tried again so many times.
 TRIES = 4
 LOST = {"40P01", "40001", "55P03"}  # deadlock, serialization failure, lock not available
-# A run that has said nothing for so long has died.
-SILENT = timedelta(minutes=10)
 # Where the tables were empty, the planner is told of their growth after so many chunks in all.
 ANALYZED_AFTER = (1, 10, 100)
 # How many parked profiles a report names; it counts them all.
@@ -301,6 +301,7 @@ class _Run:
         if str(self.seller.country) not in UNION:
             return
         parked: set[int] = set()
+        spent = Spent()
         month, self.total = self._look_ahead()
         while month is not None and month <= self.report.month:
             after, self.done = 0, 0
@@ -311,9 +312,13 @@ class _Run:
                     candidates, problems = read_candidates(
                         rows.filter(pk__in=ids), self.seller, month, on=self.report.on
                     )
-                    problems += compute_drafts(month, candidates, on=self.report.on, home=home_currency(self.seller))
+                    problems += compute_drafts(
+                        month, candidates, on=self.report.on, home=home_currency(self.seller), spent=spent.on(ids)
+                    )
                     forget_drafts(problem.profile_id for problem in problems)
                     drafts = read_drafts()
+                    if month < self.report.month:
+                        spent.add()
                     if inspect:
                         inspect(month, ids, drafts, problems)
                 parked |= {problem.profile_id for problem in problems}

@@ -196,6 +196,25 @@ def test_a_dry_run_shows_the_credit_and_uses_nothing(profile):
     assert left(lot) == [3_000]
 
 
+def test_I18_a_dry_run_of_several_months_counts_a_credit_once(profile):
+    """What a run bills later with what is left, it says before (I18)."""
+    lots = [give(profile, 12_000), give(profile, 5_000, until=None, source="prepaid")]
+    foretold, issued = [], []
+
+    for is_dry, told in ((True, foretold), (False, issued)):
+        run_billing(
+            OCTOBER.plus(2),
+            on=date(2027, 1, 5),
+            is_dry=is_dry,
+            each=lambda _month, draft, told=told: told.append(
+                (draft.credit_minor, draft.vat_minor, draft.prepaid_minor)
+            ),
+        )
+
+    assert foretold == issued == [(10_000, 0, 0), (2_000, 1_680, 5_000), (0, 2_100, 0)]
+    assert left(*lots) == [0, 0]
+
+
 # --- Given, moved, taken back, expired ------------------------------------------------------------
 
 

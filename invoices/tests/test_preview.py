@@ -12,6 +12,7 @@ from accounts.tests.factories import SellerFactory, UserFactory
 from core.money import Money
 from core.periods import Month
 from invoices.models import BillingPeriod, Invoice, ParkReason
+from invoices.services.credits import give_credit
 from invoices.services.holding import hold_profile
 from invoices.services.preview import Preview, preview_invoices
 from invoices.services.run import run_billing
@@ -153,3 +154,23 @@ def test_the_statements_do_not_grow_with_the_lines(profile, number: int, django_
 
     with django_assert_num_queries(STATEMENTS):
         only(profile)
+
+
+def test_S2_23_a_credit_is_foreseen_once_over_the_months_that_are_not_billed_yet():
+    profile = BillingProfileFactory(created_at=datetime(2026, 10, 1, tzinfo=UTC))
+    SubscriptionFactory(profile=profile, unit_price=Decimal(100), started_on=OCTOBER.first)
+    give_credit(
+        profile,
+        source="promotion",
+        amount=euros("120"),
+        starts_on=OCTOBER.first,
+        expires_on=None,
+        description="Welcome",
+        reason="As agreed",
+        by=None,
+        on=TWELFTH,
+    )
+
+    previews = preview_invoices(profile, TWELFTH)
+
+    assert [(each.month, each.credit) for each in previews] == [(OCTOBER, euros("100")), (NOVEMBER, euros("20"))]

@@ -147,7 +147,7 @@ def test_L1_what_has_no_known_rate_is_parked_with_its_reason(seller):
     report = run_billing(DECEMBER, on=FIFTH)
 
     assert (report.issued, ParkedProfile.objects.get().reason) == (0, "vat_unknown")
-    assert ParkedProfile.objects.get().detail == "Paper: Gazette"
+    assert ParkedProfile.objects.get().detail == "Paper: Gazette (no reduced rate of HU on 2026-12-31)"
 
 
 def test_I4_rates_that_come_out_on_both_sides_of_zero_are_parked(raised):

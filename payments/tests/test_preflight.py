@@ -20,7 +20,7 @@ from core.periods import Month
 from invoices.models import BillingPeriod, Delivery, Finding, Invoice, Preflight, PreflightRow
 from invoices.services.holding import hold_profile
 from invoices.services.looking import look_beforehand, start_preflight
-from invoices.tests.factories import InvoiceFactory, ParkedProfileFactory
+from invoices.tests.factories import InvoiceFactory, ParkedProfileFactory, PurchaseOrderFactory
 from payments.models import ProfileMethods
 from payments.tests.factories import PaymentMethodFactory
 from profiles.models import BillingProfile
@@ -52,7 +52,7 @@ def customer(price: str = "100", *, method: dict[str, Any] | None = None, **valu
     return profile
 
 
-def billed_before(profile: BillingProfile, *nets: int, **values: Any) -> Invoice:
+def billed_before(profile: BillingProfile, *nets: Any, **values: Any) -> Invoice:
     for back, net in enumerate(nets):
         last = InvoiceFactory(profile=profile, month=SEPTEMBER.plus(back + 1 - len(nets)), lines=[net], **values)
     return last
@@ -112,6 +112,26 @@ def test_a_forgotten_po_number_is_one_that_the_last_invoice_had():
     rows = dict(look().rows.values_list("profile", "findings"))
 
     assert rows == {forgot.pk: ["no_po_number"], never.pk: [], coming.pk: []}
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        ({"budget_minor": None}, []),
+        ({"budget_minor": 10_001}, []),
+        ({"budget_minor": 10_000}, ["no_po_number"]),
+        ({"valid_until": date(2026, 11, 6)}, ["no_po_number"]),
+        ({"valid_from": date(2026, 11, 8)}, ["no_po_number"]),
+        ({"closed_on": date(2026, 11, 1)}, ["no_po_number"]),
+    ],
+    ids=["unlimited", "something left", "used up", "over", "not begun", "closed"],
+)
+def test_P17_an_order_that_the_next_invoice_will_carry_is_a_po_number(order: dict[str, Any], found: list[str]):
+    profile = customer()
+    drawn_from = PurchaseOrderFactory(profile=profile, **{"valid_from": date(2026, 9, 1), **order})
+    billed_before(profile, {"net_minor": 10_000, "purchase_order": drawn_from}, po_number="ORDER-1")
+
+    assert findings(profile) == found
 
 
 @pytest.mark.parametrize(
