@@ -254,6 +254,8 @@ _GIVEN = """SELECT profile_id, sum(balance_minor) FILTER (WHERE source <> 'prepa
 
 _LIMIT = [
     "INSERT INTO invoices_billingperiod (profile_id, month) SELECT id, %(first)s FROM profiles_billingprofile",
+    # Of a month that was not there before the planner expects one row, and joins the others row by row.
+    "ANALYZE invoices_billingperiod",
     f"""INSERT INTO invoices_invoice (code, kind, number, account_id, profile_id, period_id, period_start, period_end,
         issue_date, due_date, currency, status, net_minor, credit_minor, vat_minor, total_minor, prepaid_minor,
         settled_minor, seller, sold_to, bill_to, account_name, profile_name, customer_vat_id, po_number,
@@ -285,6 +287,7 @@ _LIMIT = [
     ) sums ON sums.profile_id = p.id
     LEFT JOIN invoices_purchaseorder o ON o.profile_id = p.id
     CROSS JOIN (SELECT * FROM invoices_numberseries WHERE kind = 'invoice') n""",
+    "ANALYZE invoices_invoice",
     f"""INSERT INTO invoices_invoiceline (invoice_id, position, subscription_id, section, description, service_name,
         quantity, unit, unit_price, service_start, service_end, term_start, net_minor, vat_category, vat_rate,
         purchase_order_id)
