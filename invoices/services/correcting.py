@@ -96,16 +96,19 @@ def credit_lines(
     """
     original = _locked(invoice)
     left = {part.line.pk: part for part in _what_is_left(original)}
+    room = _left_of_rates(original)
     parts = []
     for pk, amount in sorted(amounts.items()):
         if pk not in left or amount.currency != original.currency:
             raise Refused(_("That line is not on this invoice, or was credited before."), "not_of_invoice")
-        if not 0 < amount.minor <= left[pk].net:
+        rate, most = left[pk].rate, min(left[pk].net, room[left[pk].rate])
+        if not 0 < amount.minor <= most:
             raise Refused(
                 _("At most %(left)s of “%(line)s” can be credited.")
-                % {"left": Money(left[pk].net, original.currency), "line": left[pk].line.description},
+                % {"left": Money(max(most, 0), original.currency), "line": left[pk].line.description},
                 "more_than_line",
             )
+        room[rate] -= amount.minor
         parts.append(replace(left[pk], net=amount.minor))
     if not parts:
         raise Refused(_("Choose a line and an amount."), "not_of_invoice")
@@ -143,7 +146,9 @@ def correct_invoice(
     if not copies:
         raise Refused(_("The invoice says that already: nothing would change."), "nothing_changes")
     parts, groups = _what_is_left(original), _groups_left(original)
-    anew: tuple[Sequence[_Part], Groups] = (parts, groups)
+    # What is left of a rate may be a cent off after credit notes before; a new invoice has the VAT of its own net.
+    taxed = {rate: _taxed(group.base, group.credit, rate, original.currency) for rate, group in groups.items()}
+    anew: tuple[Sequence[_Part], Groups] = (parts, taxed)
     if "customer_vat_id" in copies:
         anew = _taxed_anew(original, parts, groups, copies["customer_vat_id"], on)
     return _correct(
@@ -152,9 +157,11 @@ def correct_invoice(
 
 
 def left_to_credit(invoice: Invoice) -> list[tuple[InvoiceLine, Money]]:
-    """The lines of which something above zero can be credited still, each with how much without VAT."""
-    parts = _what_is_left(invoice)
-    return [(part.line, Money(part.net, invoice.currency)) for part in parts if part.net > 0]
+    """The lines of which something above zero can be credited still, each with how much without VAT: no more than is
+    left of its rate, where other lines give back."""
+    room = _left_of_rates(invoice)
+    most = [(part.line, min(part.net, room[part.rate])) for part in _what_is_left(invoice)]
+    return [(line, Money(net, invoice.currency)) for line, net in most if net > 0]
 
 
 def demand_staff(by: Any) -> None:
@@ -254,6 +261,11 @@ def _groups_left(invoice: Invoice) -> Groups:
     return found
 
 
+def _left_of_rates(invoice: Invoice) -> dict[Rate, int]:
+    """What the lines of each rate come to together, less what was credited before."""
+    return {rate: group.base + group.credit for rate, group in _groups_left(invoice).items()}
+
+
 def _groups_of(invoice: Invoice, parts: Sequence[_Part]) -> Groups:
     """The VAT of a part of the lines: its share of the credit, and of the VAT at most what is left of the rate."""
     found: Groups = {}
@@ -302,13 +314,14 @@ def _taxed_anew(
     rates = sorted(nets)
     shares = given.allocate([nets[rate] for rate in rates]) if given else [Money.zero(original.currency)] * len(rates)
     return taxed, {
-        rate: _Group(
-            nets[rate] - share.minor,
-            share.minor,
-            Money(nets[rate] - share.minor, original.currency).share(rate.rate / 100).minor,
-        )
+        rate: _taxed(nets[rate] - share.minor, share.minor, rate, original.currency)
         for rate, share in zip(rates, shares, strict=True)
     }
+
+
+def _taxed(base: int, credit: int, rate: Rate, currency: str) -> _Group:
+    """With the VAT of that rate, rounded once."""
+    return _Group(base, credit, Money(base, currency).share(rate.rate / 100).minor)
 
 
 def _prepaid_of(original: Invoice, groups: Groups, is_full: bool) -> int:

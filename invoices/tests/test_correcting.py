@@ -117,6 +117,30 @@ def test_I3_I10_parts_that_round_up_together_credit_the_invoice_to_the_cent():
     assert owed_by_ledger(invoice.profile) == 0
 
 
+def test_I3_a_line_is_credited_up_to_what_is_left_of_its_rate():
+    """Where another line of the rate gives back, the whole line is more than the invoice has."""
+    invoice = InvoiceFactory(lines=[10_000, -4_000])
+
+    assert [amount.minor for _line, amount in left_to_credit(invoice)] == [6_000]
+    with pytest.raises(Refused) as refusal:
+        credit(invoice, 6_001)
+    assert refusal.value.code == "more_than_line"
+    note = credit(invoice, 6_000).credit_note
+    assert (note.net_minor, note.vat_minor) == (6_000, 1_260)
+    assert left_to_credit(invoice) == []
+
+
+def test_I3_a_corrected_invoice_has_the_vat_of_its_own_net():
+    """Of what is left after credit notes before, the VAT that is left may be a cent off."""
+    invoice = InvoiceFactory(lines=[3, 3])
+    assert (invoice.vat_minor, credit(invoice, 3).credit_note.vat_minor) == (1, 1)
+
+    made = correct_invoice(invoice, {"po_number": "PO-9"}, reason="PO number", by=None, on=LATER)
+
+    assert (made.credit_note.vat_minor, made.corrected.net_minor, made.corrected.vat_minor) == (0, 3, 1)
+    assert owed_by_ledger(invoice.profile) == made.corrected.total_minor
+
+
 def test_7_a_paid_invoice_stays_paid_and_the_credit_note_is_the_customers_balance(invoice):
     pay(invoice)
 
