@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.urls import reverse
 
 
 @pytest.fixture
@@ -23,4 +24,4 @@ def test_a_measurement_reaches_the_pages_that_production_serves(common, settings
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.ALLOWED_HOSTS = ["portal.example.com"]
-    assert common.browser().get("/sign-in/").status_code == 200
+    assert common.browser().get(reverse("account_login")).status_code == 200

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.files.storage import default_storage
 
 from accounts.tests.factories import UserFactory
 from core.jobs import run_due
@@ -62,11 +61,12 @@ def test_a_mail_is_drawn_in_each_language_and_look(client, staff, invoice, langu
 
 
 @pytest.mark.parametrize("language", ["en", "nl"])
-def test_a_document_is_made_for_the_look_alone(client, staff, invoice, language):
+def test_a_document_is_made_for_the_look_alone(client, staff, invoice, language, settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
     response = client.get(address(invoice, f"document/invoice/{language}/"))
     assert response.content.startswith(b"%PDF")
     assert set(Document.objects.values_list("status", flat=True)) == {"pending"}
-    assert not default_storage.exists("invoices/2026")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_mail_leaves_and_none_is_written(client, staff, invoice, mailoutbox):

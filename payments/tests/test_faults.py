@@ -342,6 +342,6 @@ def test_F12_I34_the_webhook_comes_before_the_answer(shop, no_network_in_transac
 
     payment = shop.pay(method)
 
-    assert (answers, payment.status, postings(payment)) == ([200], "succeeded", 1)
+    assert (set(answers), payment.status, postings(payment)) == ({200}, "succeeded", 1)
     assert GatewayEvent.objects.get(kind="payment_intent.succeeded").status == "processed"
     assert shop.server.captures() == 1
