@@ -483,7 +483,6 @@ def run_it(examples: int, steps: int) -> None:
     )
 
 
-@pytest.mark.timeout(3600)
 @pytest.mark.long(sample=1)
 @pytest.mark.parametrize("part", range(10))
 def test_Q7_I10_I17_any_sequence_of_paying_keeps_every_invariant(long, part):
