@@ -2,7 +2,7 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 CHECKSUMS = "SHA256SUMS"
 
@@ -12,9 +12,10 @@ def stream_zip(files: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
     reads it. A name that came before gets a number. Stored, not deflated: PDFs are compressed already."""
     pieces = _Pieces()
     digests: dict[str, str] = {}
+    tried: dict[str, int] = {}
     with zipfile.ZipFile(pieces, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
         for name, content in files:
-            unique = _unique(name, digests)
+            unique = _unique(name, digests, tried)
             digests[unique] = hashlib.sha256(content).hexdigest()
             archive.writestr(zipfile.ZipInfo(unique, (1980, 1, 1, 0, 0, 0)), content)
             yield pieces.taken()
@@ -23,12 +24,15 @@ def stream_zip(files: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
     yield pieces.taken()
 
 
-def _unique(name: str, known: Iterable[str]) -> str:
+def _unique(name: str, known: Container[str], tried: dict[str, int]) -> str:
+    """The name with a number where it came before; `tried` holds the last one, so that ten thousand equal names cost no
+    more than as many different ones."""
     stem, dot, suffix = name.rpartition(".")
-    unique, number = name, 1
+    unique, number = name, tried.get(name, 1)
     while unique in known:
         number += 1
         unique = f"{stem}-{number}{dot}{suffix}"
+    tried[name] = number
     return unique
 
 
