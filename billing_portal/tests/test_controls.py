@@ -12,8 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.tests.factories import BillingAccountFactory, UserFactory
-from core.policy import GRANTS, Action
+from core.mail_classes import MailClass
+from core.messages import queue_message
+from core.models import MessageStatus
+from core.policy import GRANTS, Action, Role
+from core.states import move
+from invoices.models import Delivery
 from invoices.services.correction_requests import request_correction
+from invoices.services.sending import repair_path
 from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
 from profiles.models import BillingProfile, InvoiceSection
 from profiles.services.profiles import set_email_preference
@@ -104,6 +110,22 @@ def _invoices_of_order(profile: BillingProfile) -> Drawn:
     return Drawn(Action.INVOICE_VIEW, reverse("purchase_order_detail", args=[order.code]), invoice.number)
 
 
+def _mend_a_mail(profile: BillingProfile) -> Drawn:
+    invoice = InvoiceFactory(profile=profile)
+    mail = queue_message(
+        to="inge@beta.example", template="test_mail", mail_class=MailClass.INVOICE_ISSUED, language="en", context={}
+    )
+    move(mail, MessageStatus.SENDING)
+    move(mail, MessageStatus.GIVEN_UP)
+    lost = Delivery.objects.create(invoice=invoice, email=mail.recipient, reason=Role.PROFILE_READER, message=mail)
+    return Drawn(Action.PROFILE_EDIT_RECIPIENTS, reverse("invoice", args=[invoice.code]), repair_path(lost))
+
+
+def _another_recipient(profile: BillingProfile) -> Drawn:
+    page = reverse("invoice_sending", args=[InvoiceFactory(profile=profile).code])
+    return Drawn(Action.PROFILE_EDIT_RECIPIENTS, page, reverse("profile_recipient_new", args=[profile.code]))
+
+
 def _card_as_default(profile: BillingProfile) -> Drawn:
     page = reverse("profile_card_new", args=[profile.code])
     return Drawn(Action.METHOD_REPLACE_DEFAULT, page, "Use this card as the default")
@@ -122,6 +144,8 @@ CONTROLS: dict[str, Callable[[BillingProfile], Drawn]] = {
     "the form to write to support": _write_to_support,
     "the withdrawal of a dispute": _withdraw_dispute,
     "the invoices that drew from an order": _invoices_of_order,
+    "the mending of a mail that came back": _mend_a_mail,
+    "the way from sending once to every time": _another_recipient,
     "the choice of a new card as default": _card_as_default,
 }
 
