@@ -15,13 +15,16 @@ from core.jobs import run_due
 from core.mail_classes import MailClass
 from core.messages import queue_message
 from core.models import MailComplaint
+from core.money import Money
 from core.policy import Role
-from invoices.models import Delivery, ParkReason
-from invoices.tests.factories import InvoiceFactory, ParkedProfileFactory, PurchaseOrderFactory
+from invoices.models import Delivery, LedgerAccount, ParkReason
+from invoices.services.credits import keep_overpaid
+from invoices.tests.factories import OCTOBER, InvoiceFactory, ParkedProfileFactory, PurchaseOrderFactory
 from payments.gateways.sandbox import api
 from payments.gateways.sandbox.cards import SPECIMENS
 from payments.models import CardSetup
 from payments.services.cards import finish_card_setup, start_card_setup
+from payments.services.overpaid import balances_seen
 from payments.shown import uses_of
 from payments.tests.factories import PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
@@ -87,6 +90,19 @@ def test_I22_what_a_method_pays_for_elsewhere_is_counted_and_not_named(account):
     uses, unseen = uses_of(method, to=stranger, on=timezone.localdate())
 
     assert (len(uses), unseen) == (1, 1)
+
+
+def test_T01_what_was_overpaid_is_told_of_the_profiles_whose_invoices_one_sees(account):
+    stranger = ProfileRoleFactory(profile=account.profiles.get(name="Own"), role=Role.PROFILE_OWNER).user
+    for profile in account.profiles.all():
+        rest = Money(500, profile.currency)
+        keep_overpaid(profile, rest, description="", reference=profile.code, debit=LedgerAccount.BANK, on=OCTOBER.first)
+
+    def told(user):
+        return [profile.name for profile, _money in balances_seen(account, to=user)]
+
+    assert told(account.roles.get().user) == ["Own", HIDDEN]
+    assert told(stranger) == ["Own"]
 
 
 # --- A code of the other profile in the address ----------------------------------------------------------

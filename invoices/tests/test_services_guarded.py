@@ -7,11 +7,11 @@ import pytest
 from accounts.tests.factories import UserFactory
 from core.errors import Forbidden
 from core.mail_classes import MailClass
-from core.messages import queue_message
+from core.messages import Verdict, queue_message
 from core.models import Message, MessageStatus
 from core.policy import Role
 from core.states import move
-from invoices.deliveries import resend_delivery
+from invoices.deliveries import resend_delivery, verdicts_on_deliveries
 from invoices.models import CorrectionRequest, Delivery, Dispute, Invoice, PurchaseOrder
 from invoices.services.correction_requests import withdraw_correction
 from invoices.services.disputes import open_dispute, withdraw_dispute
@@ -21,6 +21,7 @@ from invoices.services.purchase_orders import (
     change_purchase_order,
     close_purchase_order,
 )
+from invoices.services.sending import repair_delivery, send_invoice_to
 from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
@@ -90,22 +91,39 @@ def test_Q1_a_reader_neither_disputes_an_invoice_nor_agrees_with_it(profile, rea
     assert sorted(Invoice.objects.values_list("status", flat=True)) == ["due", "locked"]
 
 
-def test_Q1_an_invoice_goes_out_again_only_for_who_may_see_it(profile, reader):
+def lost_mail(invoice, user):
+    """A delivery of the invoice to that person which came back."""
     mail = queue_message(
-        to=reader.email, template="invoice_issued", mail_class=MailClass.INVOICE_ISSUED, language="en", context={}
+        to=user.email, template="invoice_issued", mail_class=MailClass.INVOICE_ISSUED, language="en", context={}
     )
     move(mail, MessageStatus.SENDING)
     move(mail, MessageStatus.GIVEN_UP)
-    delivery = Delivery.objects.create(
-        invoice=InvoiceFactory(profile=profile),
-        email=reader.email,
-        user=reader,
-        reason=Role.PROFILE_READER,
-        message=mail,
+    return Delivery.objects.create(
+        invoice=invoice, email=user.email, user=user, reason=Role.PROFILE_READER, message=mail
     )
+
+
+def test_Q1_an_invoice_goes_out_again_only_for_who_may_see_it(profile, reader):
+    delivery = lost_mail(InvoiceFactory(profile=profile), reader)
     before = list(Message.objects.values())
 
     with pytest.raises(Forbidden):
         resend_delivery(delivery, by=UserFactory())
 
     assert list(Message.objects.values()) == before
+
+
+def test_Q1_an_invoice_is_sent_and_its_address_mended_by_who_may(profile, reader):
+    invoice, outsider = InvoiceFactory(profile=profile), UserFactory()
+    delivery = lost_mail(invoice, reader)
+    by_hand = Delivery(invoice=invoice, email="books@alfa.example", sent_by=outsider)
+    before = list(Message.objects.values())
+
+    with pytest.raises(Forbidden):
+        send_invoice_to(invoice, email="books@alfa.example", by=outsider)
+    with pytest.raises(Forbidden):
+        repair_delivery(delivery, email="books@alfa.example", by=reader)
+
+    assert list(Message.objects.values()) == before
+    # What somebody sent before they lost the right (I23).
+    assert verdicts_on_deliveries([by_hand]) == {by_hand.pk: Verdict.WITHDRAW}

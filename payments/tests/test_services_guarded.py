@@ -13,6 +13,7 @@ from payments.models import CollectionCase, Payment, PaymentMethod, TransferDocu
 from payments.services.balance import settle_balance
 from payments.services.collecting import promise_to_pay
 from payments.services.methods import plan_removal, withdraw_removal
+from payments.services.overpaid import use_balance
 from payments.services.pay import cancel_payment
 from payments.services.transfers import answer_question, withdraw_request
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
@@ -62,7 +63,12 @@ def _settle(profile, by):
     settle_balance(profile.account, [], method=method, by=by, request_key="k" * 20)
 
 
+def _use_balance(profile, by):
+    use_balance(profile.invoices.first(), by=by)
+
+
 PAYING = {
+    "use the balance": _use_balance,
     "promise": _promise,
     "keep a method": _keep,
     "plan a removal": _plan_removal,
