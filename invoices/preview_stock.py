@@ -24,7 +24,7 @@ def stock_of(invoice: Invoice) -> dict[str, Any]:
         **dict.fromkeys(("email", "old", "new"), email),
         **dict.fromkeys(("path", "receipt_path", "topics_path", "problems_path", "sign_in", "stop_path"), page),
         **dict.fromkeys(("pay_link", "code", "sender", "sender_email", "following"), ""),
-        **dict.fromkeys(("amount", "total", "budget", "drawn"), invoice.total),
+        **dict.fromkeys(("amount", "total", "budget", "drawn", "kept"), invoice.total),
         **dict.fromkeys(("account", "account_name", "organisation", "new_name"), account),
         **dict.fromkeys(("profile", "profile_name", "name", "of", "whose"), profile),
         **dict.fromkeys(("number", "corrected", "credit_note", "transfer_reference"), number),

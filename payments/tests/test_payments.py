@@ -110,11 +110,11 @@ def test_the_list_costs_the_same_whatever_it_holds(client, account, profile, dja
     address = f"/billing-accounts/{account.code}/payments/"
     made(profile)
     client.get(address)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         client.get(address)
     for _number in range(3):
         made(profile)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         client.get(address)
 
 

@@ -60,7 +60,7 @@ def refund(paid) -> Refund:
 def test_P8_a_refund_stands_in_the_list_on_the_payment_and_on_its_receipt(client, manager, paid, refund):
     client.force_login(manager)
     listed = client.get(reverse("payments", args=[paid.account.code]), {"status": "refunded"}).content.decode()
-    assert "€21.00 back on" in listed
+    assert "€21.00 back" in listed
     for name in ("payment", "payment_receipt"):
         page = client.get(reverse(name, args=[paid.code])).content.decode()
         assert "€21.00" in page
