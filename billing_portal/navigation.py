@@ -58,6 +58,7 @@ IN_ACCOUNT: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         (
             Entry("document", _("Invoices"), "invoices", Action.INVOICE_VIEW),
             Entry("swap", _("Payments"), "payments", Action.INVOICE_VIEW),
+            Entry("send", _("Bank transfers"), "remittances", Action.INVOICE_VIEW),
             Entry("log", _("Statements of account"), "statements", Action.INVOICE_DOWNLOAD),
             Entry("card", _("Payment methods"), "payment_methods", Action.METHOD_VIEW),
             Entry("layers", _("Billing profiles"), "profiles", Action.PROFILE_VIEW),

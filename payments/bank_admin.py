@@ -18,7 +18,8 @@ from core.forms import posted
 from payments.bank.entries import FileRefused
 from payments.bank_forms import BankFileForm, BookingForm, ReasonForm
 from payments.models import BankBooking, BankEntry, BankFile, BookedBy
-from payments.services.bank import book_entry, returned_of, set_aside, suggestions, take_in_file, undo_booking
+from payments.services.bank import book_entry, set_aside, take_in_file, undo_booking
+from payments.services.matching import returned_of, suggestions
 
 
 @admin.register(BankFile)

@@ -1,4 +1,4 @@
-"""What receipts and statements print: facts of payments and of the books, worded and formatted (P8).
+"""What receipts, statements and remittance advices print: facts of payments and of the books, worded (P8, P24).
 
 A receipt is made of the payment and of the copies that its invoices keep, a statement of the moves of accounts
 receivable, so that both show the figures of the ledger (I5).
@@ -16,12 +16,13 @@ from django.utils.translation import gettext, override
 from accounts.models import BillingAccount, Seller
 from core.money import Money
 from core.templatetags.ui import day, moment, money
-from invoices.documents.payload import Party, Supplier
-from invoices.documents.printed import cleaned, printed_party, printed_seller
+from invoices.documents.codes import transfer_qr
+from invoices.documents.payload import Party, Supplier, TransferInstructions
+from invoices.documents.printed import clean_text, cleaned, printed_party, printed_seller, printed_transfer
 from invoices.documents.render import request_for
 from invoices.documents.source import party_of, supplier_of
 from invoices.models import InvoiceKind, LedgerAccount, Posting
-from payments.models import Paper, Payment, Refund
+from payments.models import Paper, Payment, Refund, Remittance
 from profiles.models import BillingProfile
 
 # One row names so many invoices; the others are counted.
@@ -60,6 +61,8 @@ def request_of_paper(paper: Paper) -> tuple[bytes, dict[str, int]]:
         if paper.payment is not None:
             seller, data = _receipt(paper.payment, paper.language)
             return request_for("receipt", cleaned(data), seller, dated=_paid_on(paper.payment)), {}
+        if paper.remittance is not None:
+            return _remittance(paper.remittance, paper.language), {}
         statement = statement_of(paper)
         seller, data = _statement(paper, statement)
         known = {"opening_minor": statement.opening.minor, "closing_minor": statement.closing.minor}
@@ -168,6 +171,77 @@ def _given_on(refund: Refund) -> date:
 
 def _paid_on(payment: Payment) -> date:
     return timezone.localdate(payment.settled_at)
+
+
+# --- Remittances --------------------------------------------------------------------------------
+
+
+def transfer_of(remittance: Remittance) -> TransferInstructions:
+    """Where a remittance is paid to."""
+    seller = remittance.seller
+    return TransferInstructions(
+        seller["legal_name"], "".join(seller["iban"].split()), remittance.reference, bic=seller.get("bic", "")
+    )
+
+
+def transfer_picture(remittance: Remittance) -> str:
+    """The code that a banking app scans, as SVG."""
+    transfer = transfer_of(remittance)
+    return transfer_qr(
+        holder=clean_text(transfer.holder),
+        iban=transfer.iban,
+        bic=transfer.bic,
+        amount=remittance.amount,
+        reference=transfer.reference,
+    )
+
+
+def _remittance(remittance: Remittance, language: str) -> bytes:
+    seller, transfer = supplier_of(remittance.seller), transfer_of(remittance)
+    parts = remittance.parts.select_related("invoice").order_by("invoice__due_date", "invoice__number")
+    title = f"{gettext('Remittance advice')} {remittance.grouped_reference}"
+    day_made = timezone.localdate(remittance.made_at)
+    data = {
+        **_frame(seller, language),
+        "title": title,
+        "heading": gettext("Remittance advice"),
+        "number": remittance.grouped_reference,
+        "keywords": [remittance.reference, day_made.isoformat()],
+        "running": title,
+        "parties": [printed_party(gettext("Paid by"), _party_now(remittance.account, remittance.profile))],
+        "owed": {
+            "label": gettext("To transfer"),
+            "amount": money(remittance.amount),
+            "note": gettext("in one transfer"),
+        },
+        "facts": [
+            (gettext("Made on"), moment(remittance.made_at)),
+            (gettext("Made by"), str(remittance.made_by)),
+            (
+                gettext("Billing profile"),
+                remittance.profile.name if remittance.profile else gettext("The whole account"),
+            ),
+            (gettext("Payment reference"), remittance.grouped_reference),
+        ],
+        "booked": {
+            "heading": gettext("Invoices in this transfer"),
+            "columns": [gettext("Invoice"), gettext("Invoice date"), gettext("Due date"), gettext("Amount")],
+            "rows": [
+                {
+                    "number": str(part.invoice),
+                    "date": day(part.invoice.issue_date),
+                    "due": day(part.invoice.due_date),
+                    "amount": money(part.amount),
+                }
+                for part in parts
+            ],
+            "total": {"label": gettext("Total"), "amount": money(remittance.amount)},
+        },
+        "transfer": printed_transfer(transfer, remittance.amount),
+        "remark": gettext("This is no receipt. What you transfer under this reference is booked to these invoices."),
+    }
+    pictures = {"transfer": transfer_picture(remittance)}
+    return request_for("remittance", cleaned(data), seller, dated=day_made, pictures=pictures)
 
 
 # --- Statements ---------------------------------------------------------------------------------

@@ -32,12 +32,13 @@ from core import policy
 from core.policy import GRANTS, PROFILE_ROLES, Action, Requirement, Role
 from invoices.models import CorrectionRequest, Invoice, PurchaseOrder
 from invoices.tests.factories import InvoiceFactory, PurchaseOrderFactory
-from payments.models import CardSetup, Paper, Payment, PaymentMethod, PreparedPayment, TransferRequest
+from payments.models import CardSetup, Paper, Payment, PaymentMethod, PreparedPayment, Remittance, TransferRequest
 from payments.tests.factories import (
     PaymentFactory,
     PaymentMethodFactory,
     PreparedPaymentFactory,
     TransferRequestFactory,
+    make_remittance_of,
 )
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
@@ -78,6 +79,7 @@ SAMPLES: dict[type, Callable[[Place], Any]] = {
         currency=place.account.currency,
         language="en",
     ),
+    Remittance: lambda place: make_remittance_of(InvoiceFactory(profile=place.profile)),
     TransferRequest: lambda place: TransferRequestFactory(account=place.account, profile=place.profile),
     AccessReview: lambda place: AccessReview.objects.create(
         account=place.account, started_by=UserFactory(), status="finished", finished_at=timezone.now()

@@ -17,7 +17,7 @@ from core.templatetags.ui import day, money, period
 
 from .codes import shown_code
 from .figures import percentage, quantity, unit_price
-from .payload import ExchangedVat, InvoicePayload, Line, Party, Section, Supplier, VatRow
+from .payload import ExchangedVat, InvoicePayload, Line, Party, Section, Supplier, TransferInstructions, VatRow
 
 # Longer text is cut with an ellipsis: no field of a document needs more, and a page has an end (M8).
 TEXT_LIMIT = 300
@@ -210,25 +210,32 @@ def _exchanged(vat: ExchangedVat, currency: str) -> str:
 
 
 def _payment(payload: InvoicePayload) -> dict[str, Any]:
-    rows: list[tuple[str, str]] = []
     note = ""
     if payload.kind == "credit_note":
         note = gettext("You do not have to pay this credit note. It is settled with your open invoices or paid back.")
     elif not payload.due:
         note = gettext("Nothing is left to pay.")
     elif payload.transfer:
-        transfer = payload.transfer
-        note = gettext("Please transfer the amount due and give the payment reference.")
-        rows = [
-            (gettext("IBAN"), _in_fours(transfer.iban)),
-            (gettext("Payment reference"), _in_fours(transfer.reference)),
-            (gettext("In the name of"), transfer.holder),
-            (gettext("Amount"), money(payload.due)),
-        ]
-        if transfer.bic:
-            rows[0] = (gettext("IBAN and BIC"), f"{rows[0][1]} · {transfer.bic}")
-    picture = gettext("QR code for the transfer in a banking app")
-    return {"heading": gettext("Payment"), "note": note, "rows": rows, "picture": picture}
+        return printed_transfer(payload.transfer, payload.due)
+    return {"heading": gettext("Payment"), "note": note, "rows": [], "picture": ""}
+
+
+def printed_transfer(transfer: TransferInstructions, amount: Money) -> dict[str, Any]:
+    """How an amount is transferred, in the language in use."""
+    rows = [
+        (gettext("IBAN"), _in_fours(transfer.iban)),
+        (gettext("Payment reference"), _in_fours(transfer.reference)),
+        (gettext("In the name of"), transfer.holder),
+        (gettext("Amount"), money(amount)),
+    ]
+    if transfer.bic:
+        rows[0] = (gettext("IBAN and BIC"), f"{rows[0][1]} · {transfer.bic}")
+    return {
+        "heading": gettext("Payment"),
+        "note": gettext("Please transfer the amount due and give the payment reference."),
+        "rows": rows,
+        "picture": gettext("QR code for the transfer in a banking app"),
+    }
 
 
 def _check(payload: InvoicePayload) -> dict[str, str] | None:

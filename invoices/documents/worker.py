@@ -19,7 +19,9 @@ from pathlib import Path
 
 import typst
 
-TEMPLATES = {name: Path(__file__).with_name(f"{name}.typ") for name in ("invoice", "receipt", "statement")}
+TEMPLATES = {
+    name: Path(__file__).with_name(f"{name}.typ") for name in ("invoice", "receipt", "remittance", "statement")
+}
 STANDARDS = ["a-3a", "ua-1"]
 # Drawn in place of a character that no font can show. Inter has it.
 REPLACEMENT = "\N{WHITE SQUARE}"

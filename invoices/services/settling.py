@@ -1,17 +1,22 @@
 """What was paid on an invoice: the only writer of `settled_minor` (I6, I11). The payment itself is of the app above."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from core.database import insert_rows
 from core.errors import Refused
 from core.money import Money
-from core.states import move
-from invoices.models import Invoice, InvoiceKind, LedgerAccount, Offset
+from core.states import move, move_all
+from invoices.models import Invoice, InvoiceKind, LedgerAccount, Offset, Posting
 from invoices.services.ledger import post
 from invoices.states import InvoiceStatus
+
+AT_ONCE = 1000
 
 
 @transaction.atomic
@@ -44,6 +49,37 @@ def settle_invoice(
         follow_dispute(stored)
     post(stored, debit=debit, credit=LedgerAccount.RECEIVABLE, amount=amount, reference=reference, on=on)
     invoice.refresh_from_db()
+
+
+def settle_invoices(parts: Sequence[tuple[Invoice, Money, str]], *, on: date, debit: LedgerAccount) -> None:
+    """Write what was counted as paid on invoices that the caller has locked, and post it; a few statements in all.
+
+    Each part is an invoice, an amount and its cause, as of `settle_invoice`; `settled_minor` of the invoices has the
+    new sum already, and an invoice may have several parts. Invoices are due, nothing of them is disputed, and
+    nobody else writes them meanwhile.
+    """
+    invoices = {invoice.pk: invoice for invoice, _amount, _reference in parts}.values()
+    paid = [invoice for invoice in invoices if not invoice.amount_due]
+    rest = [invoice for invoice in invoices if invoice.amount_due]
+    move_all(paid, InvoiceStatus.PAID, settled_minor=F("total_minor") - F("prepaid_minor"))
+    for invoice in paid:
+        invoice.settled_minor = invoice.total_minor - invoice.prepaid_minor
+    Invoice.objects.bulk_update(rest, ["settled_minor"], batch_size=AT_ONCE)
+    moves = [
+        {
+            "account_id": invoice.account_id,
+            "profile_id": invoice.profile_id,
+            "invoice_id": invoice.pk,
+            "reference": reference,
+            "debit": debit,
+            "credit": LedgerAccount.RECEIVABLE,
+            "amount_minor": amount.minor,
+            "currency": amount.currency,
+            "posted_on": on,
+        }
+        for invoice, amount, reference in parts
+    ]
+    insert_rows(Posting, moves)
 
 
 def still_takes(invoice: Invoice) -> Money:

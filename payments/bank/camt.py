@@ -98,6 +98,8 @@ def read_camt(file: BinaryIO) -> list[ReadStatement]:
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise FileRefused(f"it is no whole XML document: line {error.lineno}") from None
+    except (LookupError, ValueError):
+        raise FileRefused("its encoding is none that we read; have it made in UTF-8") from None
     if not reader.statements:
         raise FileRefused("it holds no statement")
     for statement in reader.statements:
@@ -115,22 +117,27 @@ def _head(statement: ReadStatement, node: _Node) -> None:
         amount, code = balance.first("Amt"), balance.said("Tp/CdOrPrtry/Cd")
         if amount is None:
             continue
-        money = _money(amount, is_out=balance.said("CdtDbtInd") == "DBIT")
+        money = _money(amount, is_out=_is_out(balance))
         if code in ("OPBD", "PRCD") and statement.opening is None:
             statement.opening = money
         elif code == "CLBD":
             statement.closing = money
+    if statement.opening is None or statement.closing is None:
+        raise FileRefused(f"statement {statement.number} does not say both balances, so nobody can tell if it is whole")
 
 
 def _entries(node: _Node) -> Iterator[ReadEntry]:
-    """The booked movements of an entry: each of its transactions where it says their amounts, else the entry whole."""
+    """The booked movements of an entry: each of its transactions where it says their amounts, else the entry whole.
+
+    Of several transactions without amounts nobody knows which of them pays what, so none is named.
+    """
     status = node.said("Sts/Cd", "Sts")
     if status and status != "BOOK":
         return
     amount = node.first("Amt")
     if amount is None:
         raise FileRefused("an entry has no amount")
-    is_out = node.said("CdtDbtInd") == "DBIT"
+    is_out = _is_out(node)
     whole = _money(amount, is_out=is_out)
     booked_on = _day(node.said("BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"))
     reference = node.said("AcctSvcrRef", "NtryRef")[:100]
@@ -138,7 +145,8 @@ def _entries(node: _Node) -> Iterator[ReadEntry]:
     details = list(node.all("NtryDtls/TxDtls"))
     parts = [_part(each, is_out, whole.currency) for each in details]
     split = len(details) > 1 and all(parts) and Money.total((part for part in parts if part), whole.currency) == whole
-    for number, each in enumerate(details if split else details[:1] or [_Node("TxDtls", {})]):
+    is_one = len(details) == 1
+    for number, each in enumerate(details if split or is_one else [_Node("TxDtls", {})]):
         side = "Cdtr" if is_out else "Dbtr"
         yield ReadEntry(
             booked_on=booked_on,
@@ -157,6 +165,13 @@ def _remittance(node: _Node, details: _Node) -> str:
     """What the customer wrote; where there is none, what the bank says beside it: ABN AMRO's /TRTP/…/REMI/…"""
     lines = [line.text.strip() for line in details.all("RmtInf/Ustrd")]
     return " ".join(lines) or details.said("AddtlTxInf") or node.said("AddtlNtryInf")
+
+
+def _is_out(node: _Node) -> bool:
+    side = node.said("CdtDbtInd")
+    if side not in ("CRDT", "DBIT"):
+        raise FileRefused(f"“{side[:20]}” does not say whether money came in or out")
+    return side == "DBIT"
 
 
 def _part(details: _Node, is_out: bool, currency: str) -> Money | None:

@@ -44,7 +44,11 @@ class ReadStatement:
         """Refuse a statement whose entries do not lead from one balance to the other: some of it is missing."""
         if self.opening is None or self.closing is None:
             return
-        total = Money.total((entry.amount for entry in self.entries), self.opening.currency)
+        currency = self.opening.currency
+        for amount in (self.closing, *(entry.amount for entry in self.entries)):
+            if amount.currency != currency:
+                raise FileRefused(f"statement {self.number}: {amount} on an account in {currency}")
+        total = Money.total((entry.amount for entry in self.entries), currency)
         if self.opening + total != self.closing:
             raise FileRefused(
                 f"statement {self.number}: {self.opening} and its entries come to {self.opening + total}, "

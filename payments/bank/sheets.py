@@ -16,7 +16,7 @@ MOST_ROWS = 100_000
 
 @dataclass(frozen=True)
 class Layout:
-    """The names of the columns of one bank; `out` is the column and the word that make an amount negative."""
+    """The names of the columns of one bank; `sides` is the column that says out or in, and its two words."""
 
     name: str
     iban: str
@@ -28,7 +28,7 @@ class Layout:
     text: tuple[str, ...]
     currency: str = ""
     reference: str = ""
-    out: tuple[str, str] | None = None
+    sides: tuple[str, str, str] | None = None
     return_codes: str = ""
 
 
@@ -42,7 +42,7 @@ LAYOUTS = (
         counterparty="Naam / Omschrijving",
         account="Tegenrekening",
         text=("Mededelingen",),
-        out=("Af Bij", "Af"),
+        sides=("Af Bij", "Af", "Bij"),
     ),
     Layout(
         "Rabobank",
@@ -113,8 +113,11 @@ def _entry(layout: Layout, row: Mapping[str, str | None], number: int) -> tuple[
     iban = cells[layout.iban].replace(" ", "").upper()
     currency = (cells.get(layout.currency) or "EUR")[:3]
     amount = _money(cells[layout.amount], currency, number)
-    if layout.out and cells.get(layout.out[0]) == layout.out[1]:
-        amount = -amount
+    if layout.sides:
+        column, out, into = layout.sides
+        if cells.get(column) not in (out, into) or amount.minor < 0:
+            raise FileRefused(f"line {number}: “{cells.get(column, '')[:20]}” does not say if money came in or out")
+        amount = -amount if cells[column] == out else amount
     entry = ReadEntry(
         booked_on=_day(cells[layout.day], layout.day_format, number),
         amount=amount,

@@ -26,6 +26,7 @@ from payments.models.payments import (
     PaymentDecision,
 )
 from payments.models.refunds import Refund, RefundPart, WriteOff
+from payments.models.remittances import Remittance, RemittancePart
 from payments.models.transfers import TransferDocument, TransferRequest
 
 __all__ = [
@@ -63,6 +64,8 @@ __all__ = [
     "ProfileMethods",
     "Refund",
     "RefundPart",
+    "Remittance",
+    "RemittancePart",
     "Standing",
     "StepOutcome",
     "TransferDocument",

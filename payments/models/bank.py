@@ -12,6 +12,7 @@ from core.money import Money
 from core.states import only_along
 from payments import states
 from payments.models.payments import Payment
+from payments.models.remittances import Remittance
 from payments.querysets import BankEntryQuerySet
 
 
@@ -116,6 +117,8 @@ class BankBooking(models.Model):
 
     entry = models.ForeignKey(BankEntry, models.PROTECT, related_name="bookings")
     payment = models.OneToOneField(Payment, models.PROTECT, related_name="bank_booking")
+    # The remittance whose reference it came under, if any.
+    remittance = models.ForeignKey(Remittance, models.PROTECT, null=True, related_name="bookings")
     why = models.CharField(_("why"), max_length=10, choices=BookedBy)
     booked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     booked_at = models.DateTimeField(_("booked"))

@@ -16,6 +16,7 @@ from core.states import only_along
 from invoices import states as invoice_states
 from payments.models.payments import Payment
 from payments.models.refunds import Refund
+from payments.models.remittances import Remittance
 from profiles.models import BillingProfile
 
 
@@ -23,12 +24,13 @@ class PaperKind(models.TextChoices):
     RECEIPT = "receipt", _("Receipt")
     STATEMENT = "statement", _("Statement of account")
     REFUND = "refund", _("Proof of refund")
+    REMITTANCE = "remittance", _("Remittance advice")
 
 
 class Paper(models.Model):
-    """A receipt of a payment, or a statement of an account or a billing profile, as PDF: made once by a job, and
-    kept with its digest (L4, P8). A statement without a profile is of the whole account. A refund has a paper of
-    its own, since the receipt of its payment is final."""
+    """A receipt of a payment, a statement of an account or a billing profile, or the advice of a remittance, as PDF:
+    made once by a job, and kept with its digest (L4, P8). A statement without a profile is of the whole account. A
+    refund has a paper of its own, since the receipt of its payment is final."""
 
     code = CodeField()
     kind = models.CharField(_("kind"), max_length=12, choices=PaperKind)
@@ -41,6 +43,9 @@ class Paper(models.Model):
     payment = models.OneToOneField(Payment, models.PROTECT, null=True, related_name="paper", verbose_name=_("payment"))
     # What went back of a payment, of which `payment` stays empty.
     refund = models.OneToOneField(Refund, models.PROTECT, null=True, related_name="paper", verbose_name=_("refund"))
+    remittance = models.OneToOneField(
+        Remittance, models.PROTECT, null=True, related_name="paper", verbose_name=_("remittance")
+    )
     # Of a statement, both inclusive.
     starts_on = models.DateField(_("from"), null=True)
     ends_on = models.DateField(_("until"), null=True)
@@ -78,10 +83,15 @@ class Paper(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                name="paper_is_of_a_payment_or_of_a_time",
-                condition=Q(kind="receipt", payment__isnull=False, refund=None, starts_on=None, ends_on=None)
-                | Q(kind="refund", payment=None, refund__isnull=False, starts_on=None, ends_on=None)
-                | Q(kind="statement", payment=None, refund=None, starts_on__lte=F("ends_on")),
+                name="paper_is_of_what_its_kind_says",
+                condition=Q(
+                    kind="receipt", payment__isnull=False, refund=None, remittance=None, starts_on=None, ends_on=None
+                )
+                | Q(kind="refund", payment=None, refund__isnull=False, remittance=None, starts_on=None, ends_on=None)
+                | Q(kind="statement", payment=None, refund=None, remittance=None, starts_on__lte=F("ends_on"))
+                | Q(
+                    kind="remittance", payment=None, refund=None, remittance__isnull=False, starts_on=None, ends_on=None
+                ),
             ),
             models.CheckConstraint(
                 name="paper_ready_has_a_file", condition=~Q(status="ready") | (~Q(file="") & ~Q(sha256=""))
@@ -112,6 +122,8 @@ class Paper(models.Model):
             return self.payment.receipt_number or self.code
         if self.refund is not None:
             return str(self.refund)
+        if self.remittance is not None:
+            return self.remittance.reference
         return f"{self.profile or self.account}"
 
     def get_absolute_url(self) -> str:
@@ -119,6 +131,8 @@ class Paper(models.Model):
             return reverse("payment_receipt", args=[self.payment.code])
         if self.refund is not None:
             return self.refund.payment.get_absolute_url()
+        if self.remittance is not None:
+            return self.remittance.get_absolute_url()
         return reverse("statement", args=[self.code])
 
     @property

@@ -1,19 +1,14 @@
-"""Movements at the bank: taken in, matched with what is owed, booked, undone (P24).
-
-Booked by itself is only what the customer named: a payment reference, whose check digits banks verify; or an invoice
-number together with the amount that fits. Everything else is a suggestion for a person.
-"""
+"""Movements at the bank: taken in, booked to what they pay, undone (P24). Nothing is booked twice, and no guess."""
 
 import hashlib
 import io
 import re
-import uuid
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from stdnum.iso7064 import mod_97_10
@@ -23,39 +18,35 @@ from core.errors import Refused
 from core.history import acting
 from core.money import Money
 from core.states import move
-from invoices.documents.codes import REFERENCE_LENGTH, payment_reference
 from invoices.models import CreditMove, Invoice, LedgerAccount
 from invoices.services.settling import reopen_invoice, settle_invoice, still_takes
 from payments.bank.camt import read_camt
 from payments.bank.entries import FileRefused, ReadEntry, ReadStatement, keyed
 from payments.bank.sheets import read_sheet
 from payments.models import (
-    BANK,
     Allocation,
     BankBooking,
     BankEntry,
     BankFile,
     BookedBy,
-    Family,
-    Initiator,
     Pace,
     Payment,
     Refund,
+    Remittance,
 )
+from payments.services.booking import bank_payment, book_plain
 from payments.services.cases import close_settled, reopen_case
+from payments.services.matching import Match, fits, match_entries
 from payments.services.overpaid import keep_rest, take_from_balance
 from payments.services.papers import ask_for_receipt
 from payments.services.settle import next_receipt_number
-from payments.spreading import owed, spread
+from payments.spreading import spread
 from payments.states import AllocationStatus, EntryStatus, PaymentStatus
 from profiles.models import BillingProfile
 
 LARGEST_FILE = 50 * 1024 * 1024
 CHUNK = 1000
-SUGGESTED_AT_MOST = 5
 SHORTEST_REASON = 10
-_RF = re.compile(r"\bRF\d\d")
-_NUMBER = re.compile(r"\b[A-Z]{1,8}\d{9}\b")
 
 
 # --- Taking in ----------------------------------------------------------------------------------
@@ -151,103 +142,57 @@ def _without_accounts(text: str) -> str:
     return _IBAN.sub(masked, text)
 
 
-# --- Matching -----------------------------------------------------------------------------------
+# --- Booking ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Match:
-    """Where a movement goes, and why. `is_certain` where the customer said so, so that it is booked by itself."""
-
-    invoices: tuple[Invoice, ...]
-    why: BookedBy
-    is_certain: bool
-
-
-def match_entries(entries: Sequence[BankEntry]) -> dict[int, Match]:
-    """The invoices that each of these movements pays, by what its text names; two statements whatever their number."""
-    said = {entry.pk: (_references(entry), _numbers(entry)) for entry in entries if entry.amount_minor > 0}
-    named = {number for references, numbers in said.values() for number in [*references, *numbers]}
-    found = Invoice.objects.filter(number__in=named, kind="invoice").select_related("profile__account", "account")
-    by_number = {invoice.number: invoice for invoice in found}
-    matches = {}
-    for entry in entries:
-        references, numbers = said.get(entry.pk, ([], []))
-        for names, why in ((references, BookedBy.REFERENCE), (numbers, BookedBy.NUMBER)):
-            invoices = [by_number[name] for name in names if name in by_number]
-            if invoices and (match := _match(entry, invoices, why)):
-                matches[entry.pk] = match
-                break
-    return matches
-
-
-def _match(entry: BankEntry, invoices: list[Invoice], why: BookedBy) -> Match | None:
-    payable = [invoice for invoice in invoices if invoice.status == "due" and invoice.currency == entry.currency]
-    if not payable:
-        return None
-    one_profile = len({invoice.profile_id for invoice in payable}) == 1
-    due = owed(payable, entry.currency)
-    fits = entry.left == due or (len(payable) == 1 and entry.left < due)
-    is_certain = one_profile and len(payable) == len(invoices) and (why == BookedBy.REFERENCE or fits)
-    return Match(tuple(payable), why, is_certain)
-
-
-def _references(entry: BankEntry) -> list[str]:
-    """The invoice numbers in payment references of ISO 11649 whose check digits are right."""
-    text = f"{entry.references} {entry.end_to_end} {entry.text}".upper()
-    found = []
-    for start in _RF.finditer(text):
-        # People copy it as it is printed, in groups of four.
-        body = re.match("[0-9A-Z]*", text[start.end() : start.end() + 30].replace(" ", ""))
-        known = body[0] if body else ""
-        lengths = range(min(len(known), REFERENCE_LENGTH), 0, -1)
-        bodies = [known[:length] for length in lengths]
-        # A space between the check digits and the rest does not count.
-        found += [each for each in bodies if payment_reference(each) == start[0] + each]
-    return list(dict.fromkeys(found))
-
-
-def _numbers(entry: BankEntry) -> list[str]:
-    return list(dict.fromkeys(_NUMBER.findall(f"{entry.text} {entry.end_to_end}".upper())))
-
-
-def suggestions(entry: BankEntry) -> list[Invoice]:
-    """What a person may look at first: what the text names, then what is owed to the cent and to somebody of that
-    name. Never booked by itself."""
-    match = match_entries([entry]).get(entry.pk)
-    found = list(match.invoices) if match else []
-    open_ones = Invoice.objects.open().filter(currency=entry.currency).select_related("profile__account", "account")
-    words = re.findall(r"[^\W\d_]{4,}", entry.name)[:3]
-    like = Q()
-    for word in words:
-        like |= Q(account_name__icontains=word)
-    exact = open_ones.filter(amount_due_minor=entry.left.minor)
-    named = exact.filter(like) if words else exact.none()
-    for invoice in [*named.order_by("due_date")[:SUGGESTED_AT_MOST], *exact.order_by("due_date")[:SUGGESTED_AT_MOST]]:
-        if invoice not in found:
-            found.append(invoice)
-    return found[:SUGGESTED_AT_MOST]
-
-
-def look_at(entries: Sequence[BankEntry], *, at: datetime) -> int:
+def look_at(entries: Iterable[BankEntry], *, at: datetime) -> int:
     """Book what is certain of these movements, and leave the rest to a person; returns how many were booked.
 
-    Safe to repeat: each movement is looked at once, and what it pays is locked.
+    All of it in one transaction, so that one that dies has done nothing; safe to repeat, for each movement is looked
+    at once, and what it pays is locked. What is plain is booked at once, the others one by one.
     """
-    entries = [entry for entry in entries if entry.looked_at is None]
-    matches, booked = match_entries(entries), 0
-    for entry in entries:
-        match = matches.get(entry.pk)
-        if match is not None and match.is_certain:
-            try:
-                book_entry(entry, list(match.invoices), why=match.why, by=None, at=at)
-                booked += 1
-            except Refused:
-                pass  # it was paid in another way a moment ago, or is being paid: a person looks
-        BankEntry.objects.filter(pk=entry.pk).update(looked_at=at)
-    return booked
+    with transaction.atomic():
+        ids = [entry.pk for entry in entries]
+        fresh = list(BankEntry.objects.select_for_update().filter(pk__in=ids, looked_at=None).order_by("pk"))
+        matches = match_entries(fresh)
+        certain = [entry for entry in fresh if entry.pk in matches and matches[entry.pk].is_certain]
+        booked = book_plain([(entry, matches[entry.pk]) for entry in certain], at=at)
+        for entry in certain:
+            if entry.pk not in booked and _book_match(entry, matches[entry.pk], at):
+                booked.add(entry.pk)
+        BankEntry.objects.filter(pk__in=[entry.pk for entry in fresh], looked_at=None).update(looked_at=at)
+    return len(booked)
 
 
-# --- Booking ------------------------------------------------------------------------------------
+def _book_match(entry: BankEntry, match: Match, at: datetime) -> bool:
+    """Book a movement to what it names, of each billing profile by itself; whether that could be done. What was paid
+    in another way a moment ago, or is being paid, is left to a person."""
+    by_profile: dict[int, list[Invoice]] = defaultdict(list)
+    for invoice in sorted(match.invoices, key=lambda each: (each.due_date, each.number)):
+        by_profile[invoice.profile_id].append(invoice)
+    try:
+        with transaction.atomic():
+            for invoices in by_profile.values():
+                if match.why == BookedBy.NUMBER and not fits(
+                    entry, Invoice.objects.in_bulk(each.pk for each in invoices).values()
+                ):
+                    return False
+                book_entry(
+                    entry,
+                    invoices,
+                    why=match.why,
+                    by=None,
+                    at=at,
+                    keeps_rest=len(by_profile) == 1,
+                    remittance=match.remittance,
+                    most=match.most,
+                )
+                entry.refresh_from_db()
+                if not entry.left:
+                    break
+    except Refused:
+        return False
+    return True
 
 
 def book_entry(
@@ -258,10 +203,12 @@ def book_entry(
     by: User | None,
     at: datetime | None = None,
     keeps_rest: bool = True,
+    remittance: Remittance | None = None,
+    most: Mapping[int, Money] | None = None,
 ) -> Payment:
-    """Book what is left of a movement to these invoices of one billing profile, the oldest first. What is more than
-    they need becomes a balance of the profile, also all of it where they were paid before; unless `keeps_rest` is
-    False: then the rest stays on the movement, to be booked elsewhere.
+    """Book what is left of a movement to these invoices of one billing profile, the oldest first, and to each as much
+    as `most` says at most. What is more than they need becomes a balance of the profile, also all of it where they
+    were paid before; unless `keeps_rest` is False: then the rest stays on the movement, to be booked elsewhere.
 
     Refuses `not_open` for a movement that is booked or set aside, `not_payable`, `under_way` where an attempt holds
     one of the invoices, `other_currency` and `several_profiles`.
@@ -274,10 +221,17 @@ def book_entry(
         rows = Invoice.objects.select_for_update(of=("self",)).select_related("profile__account", "account")
         stored = list(rows.filter(pk__in=[invoice.pk for invoice in invoices]).order_by("pk"))
         _check(entry, stored, keeps_rest)
-        parts = [(invoice, part) for invoice, part in spread(stored, entry.left, owing=still_takes) if part]
+        limits = most or {}
+
+        def takes(invoice: Invoice) -> Money:
+            return min(still_takes(invoice), limits.get(invoice.pk, invoice.amount_due))
+
+        parts = [(invoice, part) for invoice, part in spread(stored, entry.left, owing=takes) if part]
         booked = Money.total((part for _invoice, part in parts), entry.currency)
-        payment = _payment(entry, stored[0].profile, entry.left if keeps_rest else booked, by, at)
-        booking = BankBooking.objects.create(entry=entry, payment=payment, why=why, booked_by=by, booked_at=at)
+        payment = _payment(entry, stored[0].profile, entry.left if keeps_rest else booked, at)
+        booking = BankBooking.objects.create(
+            entry=entry, payment=payment, why=why, booked_by=by, booked_at=at, remittance=remittance
+        )
         for invoice, part in parts:
             Allocation.objects.create(
                 payment=payment, invoice=invoice, amount_minor=part.minor, status=AllocationStatus.SETTLED
@@ -313,24 +267,10 @@ def _check(entry: BankEntry, invoices: Sequence[Invoice], keeps_rest: bool) -> N
         )
 
 
-def _payment(entry: BankEntry, profile: BillingProfile, total: Money, by: User | None, at: datetime) -> Payment:
-    return Payment.objects.create(
-        account_id=profile.account_id,
-        profile=profile,
-        family=Family.TRANSFER,
-        method_text=" ".join(filter(None, ["Bank", entry.account_masked])),
-        gateway=BANK,
-        amount_minor=total.minor,
-        currency=total.currency,
-        status=PaymentStatus.SUCCEEDED,
-        idempotency_key=f"bank-{uuid.uuid4().hex}",
-        request_key=f"bank-{entry.pk}-{entry.bookings.count()}",
-        request_hash=entry.entry_key,
-        gateway_reference=entry.bank_reference,
-        initiated_by=Initiator.AUTOMATIC,
-        created_at=at,
-        settled_at=at,
-    )
+def _payment(entry: BankEntry, profile: BillingProfile, total: Money, at: datetime) -> Payment:
+    payment = bank_payment(entry, profile.account_id, profile.pk, total, count=entry.bookings.count(), at=at)
+    payment.save(force_insert=True)
+    return payment
 
 
 def undo_booking(booking: BankBooking, *, reason: str, by: User, at: datetime | None = None) -> None:
@@ -391,18 +331,3 @@ def take_up_again(entry: BankEntry, *, by: User) -> None:
     """It is looked at after all."""
     with transaction.atomic(), acting(by, "bank.take_up"):
         move(BankEntry.objects.get(pk=entry.pk), EntryStatus.OPEN, seen_to_by=by)
-
-
-def returned_of(entry: BankEntry) -> list[BankBooking]:
-    """The bookings that a movement out of the account may take back: of the same amount, and named alike. A person
-    undoes the right one."""
-    if entry.amount_minor >= 0:
-        return []
-    bookings = BankBooking.objects.filter(undone_at=None, entry__amount_minor=-entry.amount_minor)
-    same = Q(entry__name__iexact=entry.name) if entry.name else Q(pk__in=[])
-    if entry.end_to_end:
-        same |= Q(entry__end_to_end=entry.end_to_end)
-    names = [*_references(entry), *_numbers(entry)]
-    same |= Q(payment__allocations__invoice__number__in=names)
-    rows = bookings.filter(same).select_related("entry", "payment__account").distinct()
-    return list(rows.order_by("-pk")[:SUGGESTED_AT_MOST])

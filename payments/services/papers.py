@@ -1,7 +1,7 @@
 """Receipts and statements: asked for in a transaction, made once by a job, kept with their digest (P8, L4)."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from django.db import transaction
@@ -12,6 +12,7 @@ from django.utils.translation import override
 
 from accounts.models import BillingAccount, User
 from accounts.services.limits import Limit, count
+from core.database import insert_rows
 from core.errors import Refused
 from core.history import acting
 from core.jobs import stopping
@@ -61,6 +62,22 @@ def ask_for_refund_proof(refund: Refund) -> Paper:
         "language": receipt.language if receipt else "en",
     }
     return Paper.objects.get_or_create(refund=refund, defaults=values)[0]
+
+
+def ask_for_receipts(payments: Sequence[tuple[Payment, str]]) -> None:
+    """The same for payments that were written a moment ago, each in the language named, in one statement."""
+    papers = [
+        {
+            "kind": PaperKind.RECEIPT,
+            "payment_id": payment.pk,
+            "account_id": payment.account_id,
+            "profile_id": payment.profile_id,
+            "currency": payment.currency,
+            "language": language[:2],
+        }
+        for payment, language in payments
+    ]
+    insert_rows(Paper, papers)
 
 
 def ask_for_statement(
@@ -124,6 +141,8 @@ def file_name(paper: Paper) -> str:
         return f"{kind}-{paper.payment.receipt_number}.pdf"
     if paper.refund is not None:
         return f"{kind}-{paper.refund.payment.receipt_number}-{paper.refund.pk}.pdf"
+    if paper.remittance is not None:
+        return f"{kind}-{paper.remittance.reference}.pdf"
     return f"{kind}-{paper.starts_on}-{paper.ends_on}.pdf"
 
 

@@ -148,11 +148,19 @@ def win_back(payment: Payment, *, at: datetime) -> Payment:
 
 def next_receipt_number() -> str:
     """A number of the series of receipts. It is the last lock of the transaction, as with every series."""
+    return next_receipt_numbers(1)[0]
+
+
+def next_receipt_numbers(count: int) -> list[str]:
+    """So many numbers in a row, as `next_receipt_number`."""
     NumberSeries.objects.get_or_create(kind="receipt", defaults={"prefix": "R"})
     series = NumberSeries.objects.select_for_update().get(kind="receipt")
-    number, series.next_number = str(series), series.next_number + 1
+    numbers = []
+    for _number in range(count):
+        numbers.append(str(series))
+        series.next_number += 1
     series.save(update_fields=["next_number"])
-    return number
+    return numbers
 
 
 def _advance(payment: Payment, result: ChargeResult, at: datetime) -> None:

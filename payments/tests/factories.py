@@ -20,11 +20,14 @@ from payments.gateways.sandbox.cards import SPECIMENS
 from payments.gateways.sandbox.models import Card
 from payments.models import (
     Allocation,
+    Paper,
     Payment,
     PaymentMethod,
     PreparedPart,
     PreparedPayment,
     ProfileMethods,
+    Remittance,
+    RemittancePart,
     TransferRequest,
 )
 from payments.services.papers import ask_for_receipt
@@ -183,3 +186,21 @@ def _attempt(
         if status == "succeeded":
             settle_invoice(invoice, part, reference=f"payment:{payment.code}", on=timezone.localdate(now))
     return payment
+
+
+def make_remittance_of(*invoices: Invoice, by: User | None = None) -> Remittance:
+    """A remittance of these invoices of one billing profile, whose PDF is still to be made."""
+    profile = invoices[0].profile
+    made = Remittance.objects.create(
+        account=profile.account,
+        profile=profile,
+        amount_minor=sum(invoice.amount_due.minor for invoice in invoices),
+        currency=profile.currency,
+        seller=invoices[0].seller,
+        made_by=by or UserFactory(),
+    )
+    for invoice in invoices:
+        RemittancePart.objects.create(remittance=made, invoice=invoice, amount_minor=invoice.amount_due.minor)
+    told = {"account": made.account, "profile": profile, "currency": made.currency, "language": "en"}
+    Paper.objects.create(kind="remittance", remittance=made, **told)
+    return made

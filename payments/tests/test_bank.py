@@ -22,12 +22,11 @@ from payments.models import BankBooking, BankEntry, BankFile, BookedBy, Payment
 from payments.services.bank import (
     book_entry,
     read_statements,
-    returned_of,
     set_aside,
-    suggestions,
     take_in_file,
     undo_booking,
 )
+from payments.services.matching import returned_of, suggestions
 from payments.tests.bank_files import OUR_IBAN, Move, camt, ing_csv, rabobank_csv
 from payments.tests.factories import PaymentFactory
 from profiles.tests.factories import BillingProfileFactory
@@ -308,6 +307,71 @@ def test_T40_a_file_that_is_none_is_refused_whole(content):
         take_in_file(content, name="x", by=None)
     assert not BankFile.objects.exists()
     assert not BankEntry.objects.exists()
+
+
+SIDE = b"<CdtDbtInd>CRDT</CdtDbtInd><Sts>"
+
+
+def swapped(old, new, **options):
+    """A statement of ten euros in which something else stands."""
+    content = camt([Move("10.00")], **options)
+    assert old in content
+    return content.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (swapped(SIDE, b"<Sts>"), "in or out"),
+        (swapped(SIDE, b"<CdtDbtInd>BOTH</CdtDbtInd><Sts>"), "in or out"),
+        (swapped(b"<Cd>CLBD</Cd>", b"<Cd>ITBD</Cd>"), "balance"),
+        (swapped(b"<Cd>OPBD</Cd>", b"<Cd>XXXX</Cd>"), "balance"),
+        (swapped(b"<Amt Ccy='EUR'>10.00", b"<Amt Ccy='USD'>10.00"), "USD"),
+        (swapped(b'encoding="UTF-8"', b'encoding="EBCDIC-NL"'), "encoding"),
+        (swapped(b'encoding="UTF-8"', b'encoding="shift_jis"'), "encoding"),
+        (swapped(b"Alfa", b"Alf\xe4"), "no whole XML"),
+        (ing_csv([Move("10.00")]).replace(b'"Bij"', b'"?"'), "in or out"),
+        (ing_csv([Move("10.00")]).decode().encode("utf-16"), "no whole XML"),
+        (b"x" * (50 * 1024 * 1024 + 1), "larger than"),
+    ],
+)
+def test_T40_what_would_have_to_be_guessed_is_refused_with_words(content, said):
+    with pytest.raises(FileRefused, match=said):
+        take_in_file(content, name="x", by=None)
+    assert not BankEntry.objects.exists()
+
+
+def test_P24_a_batch_whose_parts_name_no_amounts_is_for_a_person(profile):
+    """One credit for two transfers: which of them pays what is not said, so nothing is booked."""
+    first, second = (InvoiceFactory(profile=profile) for _number in range(2))
+    content = camt([Move("242.00", reference=first.payment_reference)])
+    start, end = content.index(b"<TxDtls>"), content.index(b"</NtryDtls>")
+    other = content[start:end].replace(first.payment_reference.encode(), second.payment_reference.encode())
+    take_in(content[:end] + other + content[end:])
+    assert (only().status, only().references, Payment.objects.count()) == ("open", "", 0)
+
+
+def test_P24_a_batch_whose_parts_name_their_amounts_is_a_movement_each(profile):
+    first, second = (InvoiceFactory(profile=profile) for _number in range(2))
+    content = camt([Move("121.00", reference=first.payment_reference)], bank="rabobank", closing="1242")
+    start, end = content.index(b"<TxDtls>"), content.index(b"</NtryDtls>")
+    other = content[start:end].replace(first.payment_reference.encode(), second.payment_reference.encode())
+    head = content[:start].replace(b"<Ntry><NtryRef>1</NtryRef><Amt Ccy='EUR'>121.00", b"<Ntry><Amt Ccy='EUR'>242.00")
+    take_in(head + content[start:end] + other + content[end:])
+    assert sorted(Payment.objects.values_list("amount_minor", flat=True)) == [12_100, 12_100]
+    assert {type(each).objects.get(pk=each.pk).status for each in (first, second)} == {"paid"}
+
+
+def test_P24_money_in_another_currency_pays_no_invoice_in_euros(invoice):
+    """As a bank keeps an account in dollars: the statement adds up, and nothing is booked."""
+    take_in(camt([Move("121.00", reference=invoice.payment_reference)]).replace(b"EUR", b"USD"))
+    assert (only().currency, only().status, Payment.objects.count()) == ("USD", "open", 0)
+
+
+@pytest.mark.parametrize("bank", BANKS)
+def test_P24_a_returned_debit_of_each_bank_is_known_as_one_and_books_nothing(bank, invoice):
+    take_in(camt([Move("-121.00", text=f"Storno {invoice.number}", is_return=True)], bank=bank))
+    assert (only().is_return, only().status, Payment.objects.count()) == (True, "open", 0)
 
 
 def test_P24_a_statement_of_another_account_is_refused():

@@ -16,7 +16,7 @@ from core.policy import Action, may, requires
 from invoices.documents.keeping import Damaged, read
 from invoices.states import DocumentStatus
 from payments.forms import StatementForm
-from payments.models import Paper, PaperKind, Payment
+from payments.models import Paper, PaperKind, Payment, Remittance
 from payments.services.papers import ask_for_statement, file_name
 from profiles.models import BillingProfile
 
@@ -79,7 +79,7 @@ def statement(request: HttpRequest, paper: Paper) -> HttpResponse:
 def statement_pdf(request: HttpRequest, paper: Paper) -> HttpResponse:
     """The PDF exactly as it was made, its digest checked (F39)."""
     _only_statements(paper)
-    return _file(request, paper, paper)
+    return paper_file(request, paper, paper)
 
 
 @requires(Action.INVOICE_DOWNLOAD, Payment)
@@ -94,10 +94,10 @@ def payment_receipt_pdf(request: HttpRequest, payment: Payment) -> HttpResponse:
     paper = mine.select_related("payment", "refund__payment").first()
     if paper is None:
         raise Http404
-    return _file(request, paper, payment)
+    return paper_file(request, paper, payment)
 
 
-def _file(request: HttpRequest, paper: Paper, page: Paper | Payment) -> HttpResponse:
+def paper_file(request: HttpRequest, paper: Paper, page: Paper | Payment | Remittance) -> HttpResponse:
     """The file; or back to its page, which says why there is none."""
     if paper.status != DocumentStatus.READY:
         return redirect(paper)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Max
 from django.utils import timezone
 
-from accounts.models import BillingAccount
+from accounts.models import BillingAccount, Seller
 from billing_portal.tests.journeys.swept import LONG, Pages
 from core.codes import new_code
 from core.money import Money
@@ -18,10 +18,18 @@ from invoices.services.correction_requests import approve_correction, decline_co
 from invoices.services.credits import give_credit, keep_overpaid
 from invoices.tests.factories import ChargeFactory, InvoiceFactory, PurchaseOrderFactory, imported_subscription
 from payments.services.approvals import set_approval_limit
+from payments.services.bank import look_at, set_aside, take_in_file, undo_booking
 from payments.services.collecting import open_cases, promise_to_pay
 from payments.services.overpaid import use_balance
+from payments.services.remittances import make_remittance
 from payments.states import PreparedStatus
-from payments.tests.factories import PaymentFactory, PaymentMethodFactory, PreparedPaymentFactory
+from payments.tests.bank_files import OUR_IBAN, Move, camt
+from payments.tests.factories import (
+    PaymentFactory,
+    PaymentMethodFactory,
+    PreparedPaymentFactory,
+    make_remittance_of,
+)
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.tests.factories import SubscriptionFactory
@@ -55,6 +63,7 @@ def add_owing_pages(pages: Pages, account: BillingAccount, online: BillingAccoun
         pages.add("owner", "invoice_usage", usage.code, query=query)
     _approvals(pages, account)
     _balance(pages, online)
+    _bank(pages, BillingProfileFactory(account=account, name="Transfers"))
     _staff(pages, today)
 
 
@@ -235,3 +244,38 @@ def _balance(pages: Pages, account: BillingAccount) -> None:
         _issued(profile, days=days + 30)
     pages.add(actor, "account_balance", account.code)
     pages.add(actor, "subscription_automatic_payment", subscription.code)
+
+
+def _bank(pages: Pages, profile: BillingProfile) -> None:
+    """Remittances, and what the bank brought: booked whole and in part, suggested, returned, set aside, undone."""
+    account, staff = profile.account, pages.people["staff"]
+    Seller.objects.update(iban=OUR_IBAN, bic="ABNANL2A")
+    waiting, paid, part, suggested = (_issued(profile) for _each in range(4))
+    announced, came = make_remittance(account, [waiting], by=pages.people["owner"]), make_remittance_of(paid)
+    moves = [
+        Move("121.00", reference=came.reference, name=LONG[:140]),
+        Move("150.00", reference=part.payment_reference),
+        Move("121.00", text=LONG, name=suggested.account_name),
+        Move("-121.00", text=f"Retour {paid.number}", is_return=True),
+        Move("-5.00", text="Kosten"),
+    ]
+    file = take_in_file(camt(moves), name=f"{LONG}.xml", by=staff).file
+    look_at(file.entries.all(), at=timezone.now())
+    booking = part.allocations.get().payment.bank_booking
+    set_aside(file.entries.get(amount_minor=-500), note="Costs of the account itself", by=staff)
+    undo_booking(booking, reason="It was meant for another customer", by=staff)
+    for made in (announced, came):
+        pages.add("owner", "remittance", made.code)
+    pages.add("owner", "remittance_payment_file", announced.code)
+    for query in ("", "?reference=RF00"):
+        pages.add("owner", "remittances", account.code, query=query)
+    pages.add("owner", "remittance_new", account.code)
+    pages.add("owner", "remittance_new", account.code, query=f"?look=1&profile={profile.code}")
+    for entry in file.entries.order_by("pk"):
+        pages.add("staff", "admin:bank_entry_booking", entry.pk)
+    pages.add("staff", "admin:bank_entry_aside", file.entries.get(text=LONG).pk)
+    pages.add("staff", "admin:bank_booking_undoing", came.bookings.get().pk)
+    for name in ("payments_bankfile_changelist", "bank_file_new", "payments_bankentry_changelist"):
+        pages.add("staff", f"admin:{name}")
+    for query in ("?needs_a_look=yes", "?q=nothing"):
+        pages.add("staff", "admin:payments_bankentry_changelist", query=query)

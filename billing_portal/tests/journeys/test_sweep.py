@@ -51,6 +51,7 @@ WITHOUT_A_PAGE = {
     "invoice_links_revocation",
     "invoice_usage_csv",
     "payment_receipt_pdf",
+    "remittance_pdf",
     "statement_pdf",
     "take_out_file",
 }

@@ -46,7 +46,7 @@ class Command(BaseCommand):
             return
         waiting = BankEntry.objects.filter(file=taken.file).to_match()
         booked = 0
-        while entries := list(waiting.order_by("pk")[:PORTION]):
+        while entries := list(waiting.order_by("pk").only("pk")[:PORTION]):
             booked += look_at(entries, at=timezone.now())
         file = taken.file
         left = BankEntry.objects.filter(file=file).for_a_person().count()

@@ -1,0 +1,192 @@
+"""Booking many movements at the bank at once: those that are plain, in some twenty statements (P24).
+
+Plain is a movement all of whose money goes to invoices that are due and of which nothing is disputed or being paid.
+The others are booked one by one by `payments.services.bank`. A payment from the bank is a `Payment` with the gateway
+`bank`, so that receipts, statements and allocations have one path. Locks are taken in one order: movements, invoices,
+cases, and the series of receipts last.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F
+from django.utils import timezone
+
+from core.database import insert_rows
+from core.history import acting
+from core.money import Money
+from core.states import move_all
+from invoices.models import Invoice, LedgerAccount
+from invoices.services.settling import settle_invoices
+from payments.models import (
+    BANK,
+    Allocation,
+    BankBooking,
+    BankEntry,
+    BookedBy,
+    Family,
+    Initiator,
+    Payment,
+)
+from payments.services.cases import close_settled
+from payments.services.matching import NEEDED, Match, fits
+from payments.services.papers import ask_for_receipts
+from payments.services.settle import next_receipt_numbers
+from payments.spreading import spread
+from payments.states import AllocationStatus, EntryStatus, PaymentStatus
+
+
+@dataclass
+class _Plan:
+    """One payment of a movement: the invoices of one billing profile, with what each gets."""
+
+    match: Match
+    entry: BankEntry
+    parts: list[tuple[Invoice, Money]]
+    payment: Payment
+
+
+def book_plain(matched: Sequence[tuple[BankEntry, Match]], *, at: datetime) -> set[int]:
+    """Book those of these movements that are plain, in the caller's transaction, which has them locked; a payment for
+    each billing profile. Returns the ids of those that were booked; the others are as they were."""
+    if not matched:
+        return set()
+    with acting(None, "bank.book"):
+        ids = {invoice.pk for _entry, match in matched for invoice in match.invoices}
+        locked = Invoice.objects.select_for_update().only(*NEEDED, "language").filter(pk__in=ids).order_by("pk")
+        invoices = {invoice.pk: invoice for invoice in locked}
+        holding = Allocation.objects.filter(invoice__in=invoices, status=AllocationStatus.HELD)
+        # What is not plain may go to any of its invoices later: they are left to that.
+        left_alone = set(holding.values_list("invoice_id", flat=True))
+        counts = _bookings_of([entry.pk for entry, _match in matched])
+        plans: list[_Plan] = []
+        for entry, match in matched:
+            chosen = [invoices[each.pk] for each in match.invoices]
+            parts = _plain_parts(entry, match, chosen, left_alone)
+            if parts is None:
+                left_alone |= {invoice.pk for invoice in chosen}
+            else:
+                plans += _planned(entry, match, parts, counts[entry.pk], at)
+        if plans:
+            _write(plans, at)
+    return {plan.entry.pk for plan in plans}
+
+
+def _bookings_of(entry_ids: Iterable[int]) -> dict[int, int]:
+    """How often each movement was booked before: part of the key of its next payment."""
+    counts: dict[int, int] = defaultdict(int)
+    for pk in BankBooking.objects.filter(entry__in=entry_ids).values_list("entry_id", flat=True):
+        counts[pk] += 1
+    return counts
+
+
+def _plain_parts(
+    entry: BankEntry, match: Match, invoices: Sequence[Invoice], left_alone: set[int]
+) -> list[tuple[Invoice, Money]] | None:
+    """What each invoice gets; None where the movement is not plain."""
+    is_open = entry.status == EntryStatus.OPEN and entry.amount_minor > 0
+    is_plain = all(
+        invoice.status == "due" and invoice.amount_due and not invoice.disputed_minor and invoice.pk not in left_alone
+        for invoice in invoices
+    )
+    if not (is_open and is_plain) or (match.why == BookedBy.NUMBER and not fits(entry, invoices)):
+        return None
+    parts = spread(
+        invoices, entry.left, owing=lambda each: min(each.amount_due, match.most.get(each.pk, each.amount_due))
+    )
+    is_whole = Money.total((part for _invoice, part in parts), entry.currency) == entry.left
+    return [(invoice, part) for invoice, part in parts if part] if is_whole else None
+
+
+def _planned(
+    entry: BankEntry, match: Match, parts: Sequence[tuple[Invoice, Money]], count: int, at: datetime
+) -> list[_Plan]:
+    """The payments of one movement. Counts what they take on the movement and the invoices in hand."""
+    by_profile: dict[int, list[tuple[Invoice, Money]]] = defaultdict(list)
+    for invoice, part in parts:
+        by_profile[invoice.profile_id].append((invoice, part))
+        invoice.settled_minor += part.minor
+        entry.settled_minor += part.minor
+    plans = []
+    for number, each in enumerate(by_profile.values()):
+        total = Money.total((part for _invoice, part in each), entry.currency)
+        first = each[0][0]
+        payment = bank_payment(entry, first.account_id, first.profile_id, total, count=count + number, at=at)
+        plans.append(_Plan(match, entry, each, payment))
+    return plans
+
+
+def bank_payment(
+    entry: BankEntry, account_id: int, profile_id: int, total: Money, *, count: int, at: datetime
+) -> Payment:
+    """A payment of a movement, not written yet; `count` payments of the movement came before it."""
+    return Payment(
+        account_id=account_id,
+        profile_id=profile_id,
+        family=Family.TRANSFER,
+        method_text=" ".join(filter(None, ["Bank", entry.account_masked])),
+        gateway=BANK,
+        amount_minor=total.minor,
+        currency=total.currency,
+        status=PaymentStatus.SUCCEEDED,
+        idempotency_key=f"bank-{uuid.uuid4().hex}",
+        request_key=f"bank-{entry.pk}-{count}",
+        request_hash=entry.entry_key,
+        gateway_reference=entry.bank_reference,
+        initiated_by=Initiator.AUTOMATIC,
+        created_at=at,
+        settled_at=at,
+    )
+
+
+def _told(payment: Payment) -> dict[str, Any]:
+    """What a new payment of the bank says of itself; the rest of its columns are empty."""
+    return {name: value for name, value in vars(payment).items() if value is not None and not name.startswith("_")}
+
+
+def _write(plans: Sequence[_Plan], at: datetime) -> None:
+    parts = [(plan, invoice, part) for plan in plans for invoice, part in plan.parts]
+    settle_invoices(
+        [(invoice, part, f"payment:{plan.payment.code}") for plan, invoice, part in parts],
+        on=timezone.localdate(at),
+        debit=LedgerAccount.BANK,
+    )
+    entries = list({plan.entry.pk: plan.entry for plan in plans}.values())
+    move_all(entries, EntryStatus.BOOKED, settled_minor=F("amount_minor"), looked_at=at)
+    for entry in entries:
+        entry.settled_minor = entry.amount_minor
+    close_settled({invoice.pk: invoice for _plan, invoice, _part in parts}.values())
+    payments = [plan.payment for plan in plans]
+    for payment, number in zip(payments, next_receipt_numbers(len(plans)), strict=True):
+        payment.receipt_number = number
+    insert_rows(Payment, [_told(payment) for payment in payments])
+    ids = dict(Payment.objects.filter(code__in=[payment.code for payment in payments]).values_list("code", "pk"))
+    for payment in payments:
+        payment.pk = ids[payment.code]
+    insert_rows(BankBooking, [_booking(plan, at) for plan in plans])
+    allocations: list[Mapping[str, Any]] = [
+        {
+            "payment_id": plan.payment.pk,
+            "invoice_id": invoice.pk,
+            "amount_minor": part.minor,
+            "status": AllocationStatus.SETTLED,
+        }
+        for plan, invoice, part in parts
+    ]
+    insert_rows(Allocation, allocations)
+    ask_for_receipts([(plan.payment, plan.parts[0][0].language) for plan in plans])
+
+
+def _booking(plan: _Plan, at: datetime) -> dict[str, Any]:
+    remittance = plan.match.remittance
+    return {
+        "entry_id": plan.entry.pk,
+        "payment_id": plan.payment.pk,
+        "why": plan.match.why,
+        "booked_at": at,
+        "remittance_id": remittance.pk if remittance else None,
+    }
