@@ -36,6 +36,17 @@ def stock_of(invoice: Invoice) -> dict[str, Any]:
         "advice": [ELLIPSIS],
         "iban": invoice.seller["iban"],
         "kind": invoice.kind,
+        "documents": [
+            {
+                "kind": invoice.kind,
+                "number": number,
+                "total": invoice.total,
+                "due_date": invoice.due_date,
+                "period_start": invoice.period_start,
+                "period_end": invoice.period_end,
+                "path": page,
+            }
+        ],
         "lines": [[number, invoice.total]],
         "mandate": number,
         "marketplace": "all",

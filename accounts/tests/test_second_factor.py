@@ -269,8 +269,7 @@ def test_ASVS_6_3_4_the_ways_in_are_these(settings):
 
     assert ways == {
         "accounts/adapter.py",  # allauth, after every stage of signing in
-        "accounts/views.py",  # takes an invitation as a new person, who has no factor yet
-        "accounts/people_views.py",  # the same for an organisation
+        "accounts/coming_in.py",  # takes an invitation as a new person, who has no factor yet
         "billing_portal/demo/views.py",
     }
 

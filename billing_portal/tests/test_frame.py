@@ -149,6 +149,7 @@ EVERYTHING = [
         "Activity",
         "Invoices",
         "Payments",
+        "Bank transfers",
         "Statements of account",
         "Payment methods",
         "Billing profiles",

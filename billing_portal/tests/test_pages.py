@@ -191,7 +191,7 @@ def test_the_overview_asks_the_same_number_of_statements_whatever_its_rows(owner
         client.get(address)
 
 
-STATEMENTS = 19
+STATEMENTS = 20
 
 
 def test_the_overview_shows_what_is_due_and_how_late(owner, account):

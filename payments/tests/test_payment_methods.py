@@ -114,7 +114,7 @@ def test_the_lists_cost_the_same_whatever_they_hold(client, account, profile, dj
     PaymentMethodFactory(account=account, default_for=[profile])
     addresses = {
         f"/billing-accounts/{account.code}/payment-methods/": 7,
-        f"/billing-profiles/{profile.code}/payment-methods/": 12,
+        f"/billing-profiles/{profile.code}/payment-methods/": 13,
     }
     for address, queries in addresses.items():
         client.get(address)

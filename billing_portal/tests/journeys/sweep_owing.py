@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -224,7 +225,8 @@ def _overpaid(pages: Pages, profile: BillingProfile, today: date) -> None:
     rest = Money(99_999_99, profile.currency)
     bank = LedgerAccount.BANK
     invoice, other = _issued(profile), _issued(profile)
-    lot = keep_overpaid(profile, rest, description=LONG, reference=new_code(), debit=bank, on=today)
+    with transaction.atomic():
+        lot = keep_overpaid(profile, rest, description=LONG, reference=new_code(), debit=bank, on=today)
     amount = invoice.amount_due + rest
     paid = PaymentFactory(invoices=[invoice], amount_minor=amount.minor, balance_lot=lot)
     use_balance(other, by=pages.people["owner"])

@@ -21,6 +21,8 @@ WITHOUT_A_PAGE = {
     "readyz",
     "gateway_webhook",
     "mail_webhook",
+    "brand_css",  # files that pages and mails bring
+    "brand_logo",
     "recipient_confirmation",
     "recipient_refusal",
 }
