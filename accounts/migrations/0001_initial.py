@@ -7,7 +7,7 @@ import django.db.models.functions.text
 import django.utils.timezone
 import django_countries.fields
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -356,15 +356,15 @@ class Migration(migrations.Migration):
                 'abstract': False,
             },
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='address',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_addressevent" ("city", "company_name", "contact_name", "country", "district", "email", "id", "is_complete", "kind", "line1", "line2", "line3", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "postal_code", "region", "updated_at", "version") VALUES (NEW."city", NEW."company_name", NEW."contact_name", NEW."country", NEW."district", NEW."email", NEW."id", NEW."is_complete", NEW."kind", NEW."line1", NEW."line2", NEW."line3", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."phone", NEW."postal_code", NEW."region", NEW."updated_at", NEW."version"); RETURN NULL;', hash='e63f8eb708f9ea1adef78cb5f2e76b777df54f86', operation='INSERT', pgid='pgtrigger_insert_insert_f2688', table='accounts_address', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='address',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_addressevent" ("city", "company_name", "contact_name", "country", "district", "email", "id", "is_complete", "kind", "line1", "line2", "line3", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "postal_code", "region", "updated_at", "version") VALUES (NEW."city", NEW."company_name", NEW."contact_name", NEW."country", NEW."district", NEW."email", NEW."id", NEW."is_complete", NEW."kind", NEW."line1", NEW."line2", NEW."line3", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."phone", NEW."postal_code", NEW."region", NEW."updated_at", NEW."version"); RETURN NULL;', hash='adbf2b3e28b73dd6c24a2c3861f261ca46aca987', operation='UPDATE', pgid='pgtrigger_update_update_d703d', table='accounts_address', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='address',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_addressevent" ("city", "company_name", "contact_name", "country", "district", "email", "id", "is_complete", "kind", "line1", "line2", "line3", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "postal_code", "region", "updated_at", "version") VALUES (OLD."city", OLD."company_name", OLD."contact_name", OLD."country", OLD."district", OLD."email", OLD."id", OLD."is_complete", OLD."kind", OLD."line1", OLD."line2", OLD."line3", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."phone", OLD."postal_code", OLD."region", OLD."updated_at", OLD."version"); RETURN NULL;', hash='e6444a2c5cc0a85035a1b5a05634763d44e0d26c', operation='DELETE', pgid='pgtrigger_delete_delete_501e8', table='accounts_address', when='AFTER')),
         ),
@@ -461,15 +461,15 @@ class Migration(migrations.Migration):
             name='organisation',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='accounts', to='accounts.organisation'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisation',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_organisationevent" ("code", "created_at", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "preferred_language") VALUES (NEW."code", NEW."created_at", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."preferred_language"); RETURN NULL;', hash='a4f49d894b42ae6255aae86c0b92284fb296030e', operation='INSERT', pgid='pgtrigger_insert_insert_66a5c', table='accounts_organisation', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisation',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_organisationevent" ("code", "created_at", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "preferred_language") VALUES (NEW."code", NEW."created_at", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."preferred_language"); RETURN NULL;', hash='153ccc2181cbea2b582a662f73c6826ab48a72f4', operation='UPDATE', pgid='pgtrigger_update_update_9e5fc', table='accounts_organisation', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisation',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_organisationevent" ("code", "created_at", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "preferred_language") VALUES (OLD."code", OLD."created_at", OLD."id", OLD."name", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."preferred_language"); RETURN NULL;', hash='c6ff8dd7280e243c54793deb262464d4a55f81cd', operation='DELETE', pgid='pgtrigger_delete_delete_7b33b', table='accounts_organisation', when='AFTER')),
         ),
@@ -557,15 +557,15 @@ class Migration(migrations.Migration):
             model_name='seller',
             constraint=models.UniqueConstraint(models.Value(1), name='one_seller'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='seller',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_sellerevent" ("bic", "city", "country", "email", "iban", "id", "legal_name", "line1", "line2", "logo", "number_prefix", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "postal_code", "registration_number", "time_zone", "updated_at", "vat_id") VALUES (NEW."bic", NEW."city", NEW."country", NEW."email", NEW."iban", NEW."id", NEW."legal_name", NEW."line1", NEW."line2", NEW."logo", NEW."number_prefix", NEW."payment_term_days", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."phone", NEW."postal_code", NEW."registration_number", NEW."time_zone", NEW."updated_at", NEW."vat_id"); RETURN NULL;', hash='f04fcdd5a73dfcd3e16e63c3fab8c20d480793a3', operation='INSERT', pgid='pgtrigger_insert_insert_2a2ae', table='accounts_seller', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='seller',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_sellerevent" ("bic", "city", "country", "email", "iban", "id", "legal_name", "line1", "line2", "logo", "number_prefix", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "postal_code", "registration_number", "time_zone", "updated_at", "vat_id") VALUES (NEW."bic", NEW."city", NEW."country", NEW."email", NEW."iban", NEW."id", NEW."legal_name", NEW."line1", NEW."line2", NEW."logo", NEW."number_prefix", NEW."payment_term_days", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."phone", NEW."postal_code", NEW."registration_number", NEW."time_zone", NEW."updated_at", NEW."vat_id"); RETURN NULL;', hash='3701a0db25869d1977ad965f1ae9a1df60cb30be', operation='UPDATE', pgid='pgtrigger_update_update_e1627', table='accounts_seller', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='seller',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_sellerevent" ("bic", "city", "country", "email", "iban", "id", "legal_name", "line1", "line2", "logo", "number_prefix", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "postal_code", "registration_number", "time_zone", "updated_at", "vat_id") VALUES (OLD."bic", OLD."city", OLD."country", OLD."email", OLD."iban", OLD."id", OLD."legal_name", OLD."line1", OLD."line2", OLD."logo", OLD."number_prefix", OLD."payment_term_days", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."phone", OLD."postal_code", OLD."registration_number", OLD."time_zone", OLD."updated_at", OLD."vat_id"); RETURN NULL;', hash='773f02a11a33e980cd8a7a517fdbd1440b118e06', operation='DELETE', pgid='pgtrigger_delete_delete_bf9f6', table='accounts_seller', when='AFTER')),
         ),
@@ -593,15 +593,15 @@ class Migration(migrations.Migration):
             model_name='user',
             constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), name='one_person_per_address', violation_error_message='Somebody with this e-mail address exists already.'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='user',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_userevent" ("color_mode", "contact_email", "contact_email_confirmed_at", "contact_email_verified_at", "date_joined", "email", "id", "is_active", "is_staff", "is_superuser", "language", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."color_mode", NEW."contact_email", NEW."contact_email_confirmed_at", NEW."contact_email_verified_at", NEW."date_joined", NEW."email", NEW."id", NEW."is_active", NEW."is_staff", NEW."is_superuser", NEW."language", NEW."name", _pgh_attach_context(), NOW(), \'insert\', NEW."id"); RETURN NULL;', hash='6dae1611ae31a55f539f3ffe2c0b59ca872ce449', operation='INSERT', pgid='pgtrigger_insert_insert_3867c', table='accounts_user', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='user',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."color_mode" IS DISTINCT FROM (NEW."color_mode") OR OLD."contact_email" IS DISTINCT FROM (NEW."contact_email") OR OLD."contact_email_confirmed_at" IS DISTINCT FROM (NEW."contact_email_confirmed_at") OR OLD."contact_email_verified_at" IS DISTINCT FROM (NEW."contact_email_verified_at") OR OLD."date_joined" IS DISTINCT FROM (NEW."date_joined") OR OLD."email" IS DISTINCT FROM (NEW."email") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."is_active" IS DISTINCT FROM (NEW."is_active") OR OLD."is_staff" IS DISTINCT FROM (NEW."is_staff") OR OLD."is_superuser" IS DISTINCT FROM (NEW."is_superuser") OR OLD."language" IS DISTINCT FROM (NEW."language") OR OLD."name" IS DISTINCT FROM (NEW."name"))', func='INSERT INTO "accounts_userevent" ("color_mode", "contact_email", "contact_email_confirmed_at", "contact_email_verified_at", "date_joined", "email", "id", "is_active", "is_staff", "is_superuser", "language", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."color_mode", NEW."contact_email", NEW."contact_email_confirmed_at", NEW."contact_email_verified_at", NEW."date_joined", NEW."email", NEW."id", NEW."is_active", NEW."is_staff", NEW."is_superuser", NEW."language", NEW."name", _pgh_attach_context(), NOW(), \'update\', NEW."id"); RETURN NULL;', hash='b81927c328d9c8ada282483346baec5a7b81a822', operation='UPDATE', pgid='pgtrigger_update_update_0e890', table='accounts_user', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='user',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_userevent" ("color_mode", "contact_email", "contact_email_confirmed_at", "contact_email_verified_at", "date_joined", "email", "id", "is_active", "is_staff", "is_superuser", "language", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (OLD."color_mode", OLD."contact_email", OLD."contact_email_confirmed_at", OLD."contact_email_verified_at", OLD."date_joined", OLD."email", OLD."id", OLD."is_active", OLD."is_staff", OLD."is_superuser", OLD."language", OLD."name", _pgh_attach_context(), NOW(), \'delete\', OLD."id"); RETURN NULL;', hash='13c790a199f5c092e597da37f15eecc2e1755576', operation='DELETE', pgid='pgtrigger_delete_delete_19f14', table='accounts_user', when='AFTER')),
         ),
@@ -613,19 +613,19 @@ class Migration(migrations.Migration):
             model_name='accountrole',
             constraint=models.UniqueConstraint(condition=models.Q(('role', 'account_administrator')), fields=('account',), name='one_account_administrator'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accountrole',
             trigger=pgtrigger.compiler.Trigger(name='last_owner_stays', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."expires_on" IS NULL AND OLD."role" IN (\'account_owner\', \'account_administrator\'))', constraint='CONSTRAINT', func="\n            PERFORM 1 FROM accounts_billingaccount WHERE id = OLD.account_id FOR NO KEY UPDATE;\n            IF NOT EXISTS (\n                SELECT 1 FROM accounts_accountrole\n                WHERE account_id = OLD.account_id\n                    AND role IN ('account_owner', 'account_administrator') AND expires_on IS NULL\n            ) AND EXISTS (\n                SELECT 1 FROM accounts_billingaccount WHERE id = OLD.account_id AND status <> 'closed'\n            ) THEN\n                RAISE EXCEPTION 'account % would be left without an owner', OLD.account_id\n                    USING ERRCODE = 'check_violation';\n            END IF;\n            RETURN NULL;\n        ", hash='9175812551e6db1ba81d9fcfb6567276bc9d5958', operation='UPDATE OR DELETE', pgid='pgtrigger_last_owner_stays_30cf2', table='accounts_accountrole', timing='DEFERRABLE INITIALLY DEFERRED', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accountrole',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_accountroleevent" ("account_id", "assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role", "user_id") VALUES (NEW."account_id", NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."role", NEW."user_id"); RETURN NULL;', hash='56b8db815d30862b23279b3712a66db0c42cc4b7', operation='INSERT', pgid='pgtrigger_insert_insert_3b3ab', table='accounts_accountrole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accountrole',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_accountroleevent" ("account_id", "assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role", "user_id") VALUES (NEW."account_id", NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."role", NEW."user_id"); RETURN NULL;', hash='54fc02792bc2db3a3498dc5d48ff703ed60167f2', operation='UPDATE', pgid='pgtrigger_update_update_c6fff', table='accounts_accountrole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accountrole',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_accountroleevent" ("account_id", "assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role", "user_id") VALUES (OLD."account_id", OLD."assigned_at", OLD."assigned_by_id", OLD."expires_on", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."role", OLD."user_id"); RETURN NULL;', hash='70aca82df97120bf63cd7f65d4c15a475df580c9', operation='DELETE', pgid='pgtrigger_delete_delete_e3ac6', table='accounts_accountrole', when='AFTER')),
         ),
@@ -633,7 +633,7 @@ class Migration(migrations.Migration):
             model_name='invitation',
             constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), models.F('account'), condition=models.Q(('status', 'pending')), name='one_open_invitation'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invitation',
             trigger=pgtrigger.compiler.Trigger(name='invitation_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:accepted,pending:revoked}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='ee69165fb3cfa6825fd643c465c4b419a3f0b0f6', operation='UPDATE', pgid='pgtrigger_invitation_status_edges_88bd7', table='accounts_invitation', when='BEFORE')),
         ),
@@ -641,19 +641,19 @@ class Migration(migrations.Migration):
             model_name='billingaccount',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('agreement', 'online_services'), ('bill_to__isnull', False)), models.Q(('agreement', 'customer_agreement'), ('bill_to__isnull', True)), _connector='OR'), name='bill_to_on_online_services_only'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingaccount',
             trigger=pgtrigger.compiler.Trigger(name='account_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{under_review:active,active:past_due,past_due:active,past_due:disabled,disabled:active,active:closed,disabled:closed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='ef1c497dfa02869f5f8817862284054980847aa3', operation='UPDATE', pgid='pgtrigger_account_status_edges_d2eb6', table='accounts_billingaccount', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingaccount',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_billingaccountevent" ("agreement", "bill_to_id", "code", "country", "created_at", "created_by_id", "currency", "external_id", "id", "name", "organisation_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "registration_number", "sold_to_id", "status", "vat_id") VALUES (NEW."agreement", NEW."bill_to_id", NEW."code", NEW."country", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."external_id", NEW."id", NEW."name", NEW."organisation_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."registration_number", NEW."sold_to_id", NEW."status", NEW."vat_id"); RETURN NULL;', hash='09817be154671f9e56b5035d5ff1e9cda86e6d46', operation='INSERT', pgid='pgtrigger_insert_insert_df876', table='accounts_billingaccount', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingaccount',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_billingaccountevent" ("agreement", "bill_to_id", "code", "country", "created_at", "created_by_id", "currency", "external_id", "id", "name", "organisation_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "registration_number", "sold_to_id", "status", "vat_id") VALUES (NEW."agreement", NEW."bill_to_id", NEW."code", NEW."country", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."external_id", NEW."id", NEW."name", NEW."organisation_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."registration_number", NEW."sold_to_id", NEW."status", NEW."vat_id"); RETURN NULL;', hash='815b078e41d0bd6226c08b0f982ec781f9fcec34', operation='UPDATE', pgid='pgtrigger_update_update_8b1a7', table='accounts_billingaccount', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingaccount',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_billingaccountevent" ("agreement", "bill_to_id", "code", "country", "created_at", "created_by_id", "currency", "external_id", "id", "name", "organisation_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "registration_number", "sold_to_id", "status", "vat_id") VALUES (OLD."agreement", OLD."bill_to_id", OLD."code", OLD."country", OLD."created_at", OLD."created_by_id", OLD."currency", OLD."external_id", OLD."id", OLD."name", OLD."organisation_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."registration_number", OLD."sold_to_id", OLD."status", OLD."vat_id"); RETURN NULL;', hash='066ef7ae7ee1b2c3bd56d9d774849e9043947314', operation='DELETE', pgid='pgtrigger_delete_delete_d8664', table='accounts_billingaccount', when='AFTER')),
         ),
@@ -661,15 +661,15 @@ class Migration(migrations.Migration):
             model_name='organisationmember',
             constraint=models.UniqueConstraint(fields=('organisation', 'user'), name='member_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisationmember',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_organisationmemberevent" ("id", "joined_at", "organisation_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "user_id") VALUES (NEW."id", NEW."joined_at", NEW."organisation_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."user_id"); RETURN NULL;', hash='7c57a28a555ef24d4d8c054dedea58f886b4da2b', operation='INSERT', pgid='pgtrigger_insert_insert_9fe83', table='accounts_organisationmember', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisationmember',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_organisationmemberevent" ("id", "joined_at", "organisation_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "user_id") VALUES (NEW."id", NEW."joined_at", NEW."organisation_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."user_id"); RETURN NULL;', hash='8d6e706848357a7af3a4ad7b9d6fcd979ff974c1', operation='UPDATE', pgid='pgtrigger_update_update_b8ce3', table='accounts_organisationmember', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisationmember',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_organisationmemberevent" ("id", "joined_at", "organisation_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "user_id") VALUES (OLD."id", OLD."joined_at", OLD."organisation_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."user_id"); RETURN NULL;', hash='a2772206ad0bb957af25c2cad1ce8b2744c9ae48', operation='DELETE', pgid='pgtrigger_delete_delete_946ed', table='accounts_organisationmember', when='AFTER')),
         ),
@@ -677,15 +677,15 @@ class Migration(migrations.Migration):
             model_name='organisationrole',
             constraint=models.UniqueConstraint(fields=('organisation', 'user', 'role'), name='organisation_role_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisationrole',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_organisationroleevent" ("assigned_at", "assigned_by_id", "expires_on", "id", "organisation_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role", "user_id") VALUES (NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", NEW."organisation_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."role", NEW."user_id"); RETURN NULL;', hash='f7b2cd45d0d09e6df94696cfc344fd6d6e13cde0', operation='INSERT', pgid='pgtrigger_insert_insert_704d1', table='accounts_organisationrole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisationrole',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_organisationroleevent" ("assigned_at", "assigned_by_id", "expires_on", "id", "organisation_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role", "user_id") VALUES (NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", NEW."organisation_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."role", NEW."user_id"); RETURN NULL;', hash='e2b0f86836b73a91f5db5c717f1a5e11985bd5bc', operation='UPDATE', pgid='pgtrigger_update_update_37f0e', table='accounts_organisationrole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisationrole',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_organisationroleevent" ("assigned_at", "assigned_by_id", "expires_on", "id", "organisation_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role", "user_id") VALUES (OLD."assigned_at", OLD."assigned_by_id", OLD."expires_on", OLD."id", OLD."organisation_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."role", OLD."user_id"); RETURN NULL;', hash='1cff9827123515640d0f76bc1de3665286b28fb3', operation='DELETE', pgid='pgtrigger_delete_delete_63777', table='accounts_organisationrole', when='AFTER')),
         ),

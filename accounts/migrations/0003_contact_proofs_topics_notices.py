@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -99,15 +99,15 @@ class Migration(migrations.Migration):
                 'abstract': False,
             },
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='user',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='user',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='user',
             name='delete_delete',
         ),
@@ -151,15 +151,15 @@ class Migration(migrations.Migration):
             name='phone_verified_at',
             field=models.DateTimeField(blank=True, null=True),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='user',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_userevent" ("alternate_email", "alternate_email_verified_at", "color_mode", "contact_email", "contact_email_confirmed_at", "contact_email_verified_at", "date_joined", "email", "id", "is_active", "is_staff", "is_superuser", "language", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "phone_verified_at") VALUES (NEW."alternate_email", NEW."alternate_email_verified_at", NEW."color_mode", NEW."contact_email", NEW."contact_email_confirmed_at", NEW."contact_email_verified_at", NEW."date_joined", NEW."email", NEW."id", NEW."is_active", NEW."is_staff", NEW."is_superuser", NEW."language", NEW."name", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."phone", NEW."phone_verified_at"); RETURN NULL;', hash='b92f0e14246a9c115cd817e0230ec77fcccc3c4d', operation='INSERT', pgid='pgtrigger_insert_insert_3867c', table='accounts_user', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='user',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."alternate_email" IS DISTINCT FROM (NEW."alternate_email") OR OLD."alternate_email_verified_at" IS DISTINCT FROM (NEW."alternate_email_verified_at") OR OLD."color_mode" IS DISTINCT FROM (NEW."color_mode") OR OLD."contact_email" IS DISTINCT FROM (NEW."contact_email") OR OLD."contact_email_confirmed_at" IS DISTINCT FROM (NEW."contact_email_confirmed_at") OR OLD."contact_email_verified_at" IS DISTINCT FROM (NEW."contact_email_verified_at") OR OLD."date_joined" IS DISTINCT FROM (NEW."date_joined") OR OLD."email" IS DISTINCT FROM (NEW."email") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."is_active" IS DISTINCT FROM (NEW."is_active") OR OLD."is_staff" IS DISTINCT FROM (NEW."is_staff") OR OLD."is_superuser" IS DISTINCT FROM (NEW."is_superuser") OR OLD."language" IS DISTINCT FROM (NEW."language") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."phone" IS DISTINCT FROM (NEW."phone") OR OLD."phone_verified_at" IS DISTINCT FROM (NEW."phone_verified_at"))', func='INSERT INTO "accounts_userevent" ("alternate_email", "alternate_email_verified_at", "color_mode", "contact_email", "contact_email_confirmed_at", "contact_email_verified_at", "date_joined", "email", "id", "is_active", "is_staff", "is_superuser", "language", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "phone_verified_at") VALUES (NEW."alternate_email", NEW."alternate_email_verified_at", NEW."color_mode", NEW."contact_email", NEW."contact_email_confirmed_at", NEW."contact_email_verified_at", NEW."date_joined", NEW."email", NEW."id", NEW."is_active", NEW."is_staff", NEW."is_superuser", NEW."language", NEW."name", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."phone", NEW."phone_verified_at"); RETURN NULL;', hash='0137a26778e82d4d48693326cdaebe5f827783ca', operation='UPDATE', pgid='pgtrigger_update_update_0e890', table='accounts_user', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='user',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_userevent" ("alternate_email", "alternate_email_verified_at", "color_mode", "contact_email", "contact_email_confirmed_at", "contact_email_verified_at", "date_joined", "email", "id", "is_active", "is_staff", "is_superuser", "language", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "phone_verified_at") VALUES (OLD."alternate_email", OLD."alternate_email_verified_at", OLD."color_mode", OLD."contact_email", OLD."contact_email_confirmed_at", OLD."contact_email_verified_at", OLD."date_joined", OLD."email", OLD."id", OLD."is_active", OLD."is_staff", OLD."is_superuser", OLD."language", OLD."name", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."phone", OLD."phone_verified_at"); RETURN NULL;', hash='cf55e4e7639ec62c8d4644f8d1621cc2cd2cbe41', operation='DELETE', pgid='pgtrigger_delete_delete_19f14', table='accounts_user', when='AFTER')),
         ),
@@ -215,7 +215,7 @@ class Migration(migrations.Migration):
             model_name='proof',
             constraint=models.CheckConstraint(condition=models.Q(('tries__lte', 5)), name='proof_five_tries'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='servicenotice',
             trigger=pgtrigger.compiler.Trigger(name='notice_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{draft:sending,sending:sent}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='1b6b6fb5095542e8a299632f9cacfb2047ce464a', operation='UPDATE', pgid='pgtrigger_notice_status_edges_a9dd5', table='accounts_servicenotice', when='BEFORE')),
         ),
@@ -223,23 +223,23 @@ class Migration(migrations.Migration):
             model_name='topicchoice',
             constraint=models.UniqueConstraint(fields=('user', 'topic'), name='one_choice_per_topic'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='topicchoice',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_topicchoiceevent" ("id", "is_wanted", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "topic", "user_id") VALUES (NEW."id", NEW."is_wanted", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."topic", NEW."user_id"); RETURN NULL;', hash='c9146de6b18d5dac7e847523319c22831fe3de29', operation='INSERT', pgid='pgtrigger_insert_insert_8a5ef', table='accounts_topicchoice', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='topicchoice',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_topicchoiceevent" ("id", "is_wanted", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "topic", "user_id") VALUES (NEW."id", NEW."is_wanted", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."topic", NEW."user_id"); RETURN NULL;', hash='ac8b8f7286ea13ba0f8c7ea613e9fd328bb2dd6d', operation='UPDATE', pgid='pgtrigger_update_update_63f2a', table='accounts_topicchoice', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='topicchoice',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_topicchoiceevent" ("id", "is_wanted", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "topic", "user_id") VALUES (OLD."id", OLD."is_wanted", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."topic", OLD."user_id"); RETURN NULL;', hash='8cdcc7fa0820d158d21290186dcedc32691f81ad', operation='DELETE', pgid='pgtrigger_delete_delete_1f12a', table='accounts_topicchoice', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='topicchoiceevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='251d485e46f3e8c90a189ad5bb121227b368d0d0', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_9061d', table='accounts_topicchoiceevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='topicchoiceevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='3b6c602917b6ca9b929524ed1bcd601b2d144342', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_94eb4', table='accounts_topicchoiceevent', when='BEFORE')),
         ),

@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -17,15 +17,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='organisation',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='organisation',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='organisation',
             name='delete_delete',
         ),
@@ -109,15 +109,15 @@ class Migration(migrations.Migration):
             name='kind',
             field=models.CharField(choices=[('sold_to', 'Sold-to address'), ('bill_to', 'Bill-to address'), ('ship_to', 'Service usage address'), ('organisation', 'Address of the organisation')], max_length=12),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisation',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_organisationevent" ("address_id", "code", "created_at", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "preferred_language", "technical_contact_email", "technical_contact_name", "technical_contact_phone", "version") VALUES (NEW."address_id", NEW."code", NEW."created_at", NEW."external_id", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."phone", NEW."preferred_language", NEW."technical_contact_email", NEW."technical_contact_name", NEW."technical_contact_phone", NEW."version"); RETURN NULL;', hash='abfa265ca9f7b792961b7c8e46f90c45a9123138', operation='INSERT', pgid='pgtrigger_insert_insert_66a5c', table='accounts_organisation', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisation',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_organisationevent" ("address_id", "code", "created_at", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "preferred_language", "technical_contact_email", "technical_contact_name", "technical_contact_phone", "version") VALUES (NEW."address_id", NEW."code", NEW."created_at", NEW."external_id", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."phone", NEW."preferred_language", NEW."technical_contact_email", NEW."technical_contact_name", NEW."technical_contact_phone", NEW."version"); RETURN NULL;', hash='b56d98c1450b8f5cff40483d76c807eab9a47aa2', operation='UPDATE', pgid='pgtrigger_update_update_9e5fc', table='accounts_organisation', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='organisation',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_organisationevent" ("address_id", "code", "created_at", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "preferred_language", "technical_contact_email", "technical_contact_name", "technical_contact_phone", "version") VALUES (OLD."address_id", OLD."code", OLD."created_at", OLD."external_id", OLD."id", OLD."name", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."phone", OLD."preferred_language", OLD."technical_contact_email", OLD."technical_contact_name", OLD."technical_contact_phone", OLD."version"); RETURN NULL;', hash='11264afa2ad7f57da0b280b106fe3952f4907ca8', operation='DELETE', pgid='pgtrigger_delete_delete_7b33b', table='accounts_organisation', when='AFTER')),
         ),

@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -77,27 +77,27 @@ class Migration(migrations.Migration):
             name='pgh_obj',
             field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='accounts.vatcheck'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='vatcheck',
             trigger=pgtrigger.compiler.Trigger(name='vat_check_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{format_valid:verifying,verified:verifying,refused:verifying,unreachable:verifying,verifying:verified,verifying:refused,verifying:unreachable,verifying:format_valid,verified:format_valid,refused:format_valid,unreachable:format_valid}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='c91fe994b4a2da21b34764c75124155768129f9d', operation='UPDATE', pgid='pgtrigger_vat_check_status_edges_5febc', table='accounts_vatcheck', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='vatcheck',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_vatcheckevent" ("account_id", "asked_at", "consultation", "failures", "holder", "id", "next_check_at", "number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "status", "trouble", "verified_at") VALUES (NEW."account_id", NEW."asked_at", NEW."consultation", NEW."failures", NEW."holder", NEW."id", NEW."next_check_at", NEW."number", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."status", NEW."trouble", NEW."verified_at"); RETURN NULL;', hash='09243b709789256a3caa40ff9dc40c733ca6338c', operation='INSERT', pgid='pgtrigger_insert_insert_35815', table='accounts_vatcheck', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='vatcheck',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_vatcheckevent" ("account_id", "asked_at", "consultation", "failures", "holder", "id", "next_check_at", "number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "status", "trouble", "verified_at") VALUES (NEW."account_id", NEW."asked_at", NEW."consultation", NEW."failures", NEW."holder", NEW."id", NEW."next_check_at", NEW."number", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."status", NEW."trouble", NEW."verified_at"); RETURN NULL;', hash='f9010dca3108c372d269733e1ad41150c2d70bb9', operation='UPDATE', pgid='pgtrigger_update_update_1649a', table='accounts_vatcheck', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='vatcheck',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_vatcheckevent" ("account_id", "asked_at", "consultation", "failures", "holder", "id", "next_check_at", "number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "status", "trouble", "verified_at") VALUES (OLD."account_id", OLD."asked_at", OLD."consultation", OLD."failures", OLD."holder", OLD."id", OLD."next_check_at", OLD."number", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."status", OLD."trouble", OLD."verified_at"); RETURN NULL;', hash='2472a8fd5106e88c6bcd3134776b683e9cba1fbc', operation='DELETE', pgid='pgtrigger_delete_delete_c486e', table='accounts_vatcheck', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='vatcheckevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='1606163c163fe2f6dc09b6c66ea5fcf314a35e70', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_0696d', table='accounts_vatcheckevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='vatcheckevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='06020c6ca47aaafb75f1e1e735298b12341d3fae', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_812f6', table='accounts_vatcheckevent', when='BEFORE')),
         ),

@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -99,19 +99,19 @@ class Migration(migrations.Migration):
             model_name='plannedchange',
             index=models.Index(models.F('takes_effect_on'), condition=models.Q(('status', 'planned')), name='planned_change_due'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='plannedchange',
             trigger=pgtrigger.compiler.Trigger(name='planned_change_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{planned:applied,planned:withdrawn}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='5e2019225726125c7f3290f49b44897be3fdaa50', operation='UPDATE', pgid='pgtrigger_planned_change_status_edges_dfb7c', table='accounts_plannedchange', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='plannedchange',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_plannedchangeevent" ("account_id", "ended_at", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "planned_at", "planned_by_id", "status", "takes_effect_on") VALUES (NEW."account_id", NEW."ended_at", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."planned_at", NEW."planned_by_id", NEW."status", NEW."takes_effect_on"); RETURN NULL;', hash='f652d58b66c95c32168a189aa93ada73f6d4e09b', operation='INSERT', pgid='pgtrigger_insert_insert_f54c0', table='accounts_plannedchange', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='plannedchange',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_plannedchangeevent" ("account_id", "ended_at", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "planned_at", "planned_by_id", "status", "takes_effect_on") VALUES (NEW."account_id", NEW."ended_at", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."planned_at", NEW."planned_by_id", NEW."status", NEW."takes_effect_on"); RETURN NULL;', hash='bd102ca339834a164063459f3242698d3ac0e4b8', operation='UPDATE', pgid='pgtrigger_update_update_4558b', table='accounts_plannedchange', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='plannedchange',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_plannedchangeevent" ("account_id", "ended_at", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "planned_at", "planned_by_id", "status", "takes_effect_on") VALUES (OLD."account_id", OLD."ended_at", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."planned_at", OLD."planned_by_id", OLD."status", OLD."takes_effect_on"); RETURN NULL;', hash='8e40654b2b5f9dc5431ce0c15b7900a09d6e38fc', operation='DELETE', pgid='pgtrigger_delete_delete_c3fdf', table='accounts_plannedchange', when='AFTER')),
         ),
@@ -119,11 +119,11 @@ class Migration(migrations.Migration):
             model_name='plannedaddress',
             constraint=models.UniqueConstraint(fields=('change', 'address'), name='address_once_per_change'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='plannedchangeevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='d17ed4d900b5ed0d024393cd082deba4108ae9d3', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_05b37', table='accounts_plannedchangeevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='plannedchangeevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='c546ae9487afda4d5b94ee0a2b77ee2d1c8ce586', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_253a9', table='accounts_plannedchangeevent', when='BEFORE')),
         ),

@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -105,27 +105,27 @@ class Migration(migrations.Migration):
             model_name='namechange',
             constraint=models.UniqueConstraint(condition=models.Q(('status', 'requested')), fields=('account',), name='one_open_name_change', violation_error_message='A request waits for review already.'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='namechange',
             trigger=pgtrigger.compiler.Trigger(name='name_change_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{requested:approved,requested:refused,requested:withdrawn}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='d60ded63759e64265937df79f16c9d7546d32dbd', operation='UPDATE', pgid='pgtrigger_name_change_status_edges_00688', table='accounts_namechange', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='namechange',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_namechangeevent" ("account_id", "code", "decided_at", "decided_by_id", "decision_note", "document", "document_name", "document_type", "id", "new_name", "note", "old_name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "requested_at", "requested_by_id", "status") VALUES (NEW."account_id", NEW."code", NEW."decided_at", NEW."decided_by_id", NEW."decision_note", NEW."document", NEW."document_name", NEW."document_type", NEW."id", NEW."new_name", NEW."note", NEW."old_name", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."requested_at", NEW."requested_by_id", NEW."status"); RETURN NULL;', hash='e173210b05f1f097589ad4ae8a7501ab0290d616', operation='INSERT', pgid='pgtrigger_insert_insert_7359f', table='accounts_namechange', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='namechange',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_namechangeevent" ("account_id", "code", "decided_at", "decided_by_id", "decision_note", "document", "document_name", "document_type", "id", "new_name", "note", "old_name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "requested_at", "requested_by_id", "status") VALUES (NEW."account_id", NEW."code", NEW."decided_at", NEW."decided_by_id", NEW."decision_note", NEW."document", NEW."document_name", NEW."document_type", NEW."id", NEW."new_name", NEW."note", NEW."old_name", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."requested_at", NEW."requested_by_id", NEW."status"); RETURN NULL;', hash='b161ce5a1326e5991a9488a69b185126ccbd64e6', operation='UPDATE', pgid='pgtrigger_update_update_1a1bd', table='accounts_namechange', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='namechange',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_namechangeevent" ("account_id", "code", "decided_at", "decided_by_id", "decision_note", "document", "document_name", "document_type", "id", "new_name", "note", "old_name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "requested_at", "requested_by_id", "status") VALUES (OLD."account_id", OLD."code", OLD."decided_at", OLD."decided_by_id", OLD."decision_note", OLD."document", OLD."document_name", OLD."document_type", OLD."id", OLD."new_name", OLD."note", OLD."old_name", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."requested_at", OLD."requested_by_id", OLD."status"); RETURN NULL;', hash='f76981b004a02d7d75fbda700daf8935228b366d', operation='DELETE', pgid='pgtrigger_delete_delete_89ef0', table='accounts_namechange', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='namechangeevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='cfc250d6e11b994359dd06ef38b3d0a8b2e10bc9', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_3e79a', table='accounts_namechangeevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='namechangeevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='11679d8a0511b570da2d2ae1bc8aeae46c564792', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_13ddf', table='accounts_namechangeevent', when='BEFORE')),
         ),

@@ -5,7 +5,7 @@ import django.db.models.functions.text
 import django.utils.timezone
 import django_countries.fields
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -93,27 +93,27 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(django.db.models.functions.text.Lower('email'), models.F('organisation'), condition=models.Q(('status', 'pending')), name='one_open_member_invitation')],
             },
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='memberinvitation',
             trigger=pgtrigger.compiler.Trigger(name='member_invitation_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:accepted,pending:revoked}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='eb89d9e3f432d4f2ac8676553ca66908461b3924', operation='UPDATE', pgid='pgtrigger_member_invitation_edges_db70f', table='accounts_memberinvitation', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='userprofile',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_userprofileevent" ("business_phone", "city", "country", "department", "employee_id", "id", "job_title", "line1", "manager_id", "office", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "picture", "postal_code", "region", "user_id", "version") VALUES (NEW."business_phone", NEW."city", NEW."country", NEW."department", NEW."employee_id", NEW."id", NEW."job_title", NEW."line1", NEW."manager_id", NEW."office", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."picture", NEW."postal_code", NEW."region", NEW."user_id", NEW."version"); RETURN NULL;', hash='f457304df8d1f996f94c1703dfc2575e5509aac8', operation='INSERT', pgid='pgtrigger_insert_insert_c09d7', table='accounts_userprofile', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='userprofile',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_userprofileevent" ("business_phone", "city", "country", "department", "employee_id", "id", "job_title", "line1", "manager_id", "office", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "picture", "postal_code", "region", "user_id", "version") VALUES (NEW."business_phone", NEW."city", NEW."country", NEW."department", NEW."employee_id", NEW."id", NEW."job_title", NEW."line1", NEW."manager_id", NEW."office", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."picture", NEW."postal_code", NEW."region", NEW."user_id", NEW."version"); RETURN NULL;', hash='4549300723611a8893a3b32bd474acc51c4a1d86', operation='UPDATE', pgid='pgtrigger_update_update_87ef6', table='accounts_userprofile', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='userprofile',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_userprofileevent" ("business_phone", "city", "country", "department", "employee_id", "id", "job_title", "line1", "manager_id", "office", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "picture", "postal_code", "region", "user_id", "version") VALUES (OLD."business_phone", OLD."city", OLD."country", OLD."department", OLD."employee_id", OLD."id", OLD."job_title", OLD."line1", OLD."manager_id", OLD."office", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."picture", OLD."postal_code", OLD."region", OLD."user_id", OLD."version"); RETURN NULL;', hash='56ae7d3382d5a528b7a86644ac9f940dbadce5f9', operation='DELETE', pgid='pgtrigger_delete_delete_f6844', table='accounts_userprofile', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='userprofileevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='77b63c2338f4db6eda6e080666bdeda45a04692e', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_9c2b9', table='accounts_userprofileevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='userprofileevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='85a71f0fe5eda42bcc204e4eb8f601b5a89d7005', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_742ca', table='accounts_userprofileevent', when='BEFORE')),
         ),

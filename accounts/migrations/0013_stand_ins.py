@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -14,15 +14,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='accountrole',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='accountrole',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='accountrole',
             name='delete_delete',
         ),
@@ -40,15 +40,15 @@ class Migration(migrations.Migration):
             name='stands_in_for',
             field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accountrole',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_accountroleevent" ("account_id", "assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role", "stands_in_for_id", "user_id") VALUES (NEW."account_id", NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."role", NEW."stands_in_for_id", NEW."user_id"); RETURN NULL;', hash='89d315854531508a72938a68fd66ff0b7f99648a', operation='INSERT', pgid='pgtrigger_insert_insert_3b3ab', table='accounts_accountrole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accountrole',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_accountroleevent" ("account_id", "assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role", "stands_in_for_id", "user_id") VALUES (NEW."account_id", NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."role", NEW."stands_in_for_id", NEW."user_id"); RETURN NULL;', hash='65639be94bf6ad606add1b61ee2b25bb628e3222', operation='UPDATE', pgid='pgtrigger_update_update_c6fff', table='accounts_accountrole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accountrole',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_accountroleevent" ("account_id", "assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role", "stands_in_for_id", "user_id") VALUES (OLD."account_id", OLD."assigned_at", OLD."assigned_by_id", OLD."expires_on", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."role", OLD."stands_in_for_id", OLD."user_id"); RETURN NULL;', hash='1868d36761eea029fa68f4244fcc1aebfa9f2a77', operation='DELETE', pgid='pgtrigger_delete_delete_e3ac6', table='accounts_accountrole', when='AFTER')),
         ),

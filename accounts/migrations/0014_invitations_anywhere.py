@@ -2,7 +2,7 @@
 
 import django.db.models.functions.text
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.db import migrations, models
 
 
@@ -13,11 +13,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='invitation',
             name='invitation_status_edges',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='memberinvitation',
             name='member_invitation_edges',
         ),
@@ -45,11 +45,11 @@ class Migration(migrations.Migration):
             name='status',
             field=models.CharField(choices=[('pending', 'Invited'), ('accepted', 'Accepted'), ('revoked', 'Revoked'), ('expired', 'Expired')], default='pending', max_length=10),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invitation',
             trigger=pgtrigger.compiler.Trigger(name='invitation_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:accepted,pending:revoked,pending:expired}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='bb62dc5b49969b8ede96dcf3221a8b70ace00146', operation='UPDATE', pgid='pgtrigger_invitation_status_edges_88bd7', table='accounts_invitation', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='memberinvitation',
             trigger=pgtrigger.compiler.Trigger(name='member_invitation_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:accepted,pending:revoked,pending:expired}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='62ba87552432ebdc90cb044df5fa8038d253414e', operation='UPDATE', pgid='pgtrigger_member_invitation_edges_db70f', table='accounts_memberinvitation', when='BEFORE')),
         ),

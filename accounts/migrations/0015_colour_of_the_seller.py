@@ -2,7 +2,7 @@
 
 import accounts.validators
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.db import migrations, models
 
 
@@ -13,15 +13,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='seller',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='seller',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='seller',
             name='delete_delete',
         ),
@@ -35,15 +35,15 @@ class Migration(migrations.Migration):
             name='accent',
             field=models.CharField(blank=True, default='', max_length=7, validators=[accounts.validators.validate_accent], verbose_name='colour'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='seller',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_sellerevent" ("accent", "bic", "city", "country", "email", "iban", "id", "legal_name", "line1", "line2", "logo", "number_prefix", "one_stop_shop_from", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "postal_code", "registration_number", "time_zone", "updated_at", "vat_id") VALUES (NEW."accent", NEW."bic", NEW."city", NEW."country", NEW."email", NEW."iban", NEW."id", NEW."legal_name", NEW."line1", NEW."line2", NEW."logo", NEW."number_prefix", NEW."one_stop_shop_from", NEW."payment_term_days", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."phone", NEW."postal_code", NEW."registration_number", NEW."time_zone", NEW."updated_at", NEW."vat_id"); RETURN NULL;', hash='89468c8359486788fe71c5efe2a4189c29f39556', operation='INSERT', pgid='pgtrigger_insert_insert_2a2ae', table='accounts_seller', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='seller',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "accounts_sellerevent" ("accent", "bic", "city", "country", "email", "iban", "id", "legal_name", "line1", "line2", "logo", "number_prefix", "one_stop_shop_from", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "postal_code", "registration_number", "time_zone", "updated_at", "vat_id") VALUES (NEW."accent", NEW."bic", NEW."city", NEW."country", NEW."email", NEW."iban", NEW."id", NEW."legal_name", NEW."line1", NEW."line2", NEW."logo", NEW."number_prefix", NEW."one_stop_shop_from", NEW."payment_term_days", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."phone", NEW."postal_code", NEW."registration_number", NEW."time_zone", NEW."updated_at", NEW."vat_id"); RETURN NULL;', hash='738666c3587aaf0adb7eeb750124fb641f217f88', operation='UPDATE', pgid='pgtrigger_update_update_e1627', table='accounts_seller', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='seller',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "accounts_sellerevent" ("accent", "bic", "city", "country", "email", "iban", "id", "legal_name", "line1", "line2", "logo", "number_prefix", "one_stop_shop_from", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "phone", "postal_code", "registration_number", "time_zone", "updated_at", "vat_id") VALUES (OLD."accent", OLD."bic", OLD."city", OLD."country", OLD."email", OLD."iban", OLD."id", OLD."legal_name", OLD."line1", OLD."line2", OLD."logo", OLD."number_prefix", OLD."one_stop_shop_from", OLD."payment_term_days", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."phone", OLD."postal_code", OLD."registration_number", OLD."time_zone", OLD."updated_at", OLD."vat_id"); RETURN NULL;', hash='2dd95d5a7c2275549686b179223d5bb7491cc29e', operation='DELETE', pgid='pgtrigger_delete_delete_bf9f6', table='accounts_seller', when='AFTER')),
         ),

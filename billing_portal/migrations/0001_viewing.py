@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -62,23 +62,23 @@ class Migration(migrations.Migration):
             model_name='viewing',
             constraint=models.CheckConstraint(condition=models.Q(('user', models.F('viewer')), _negated=True), name='viewing_somebody_else'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='viewing',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "portal_viewingevent" ("account_id", "ended_at", "ends_at", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "started_at", "user_id", "viewer_id") VALUES (NEW."account_id", NEW."ended_at", NEW."ends_at", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id", NEW."started_at", NEW."user_id", NEW."viewer_id"); RETURN NULL;', hash='5eb14c44eb1624f38002f4b2ec90993ea6d6344d', operation='INSERT', pgid='pgtrigger_insert_insert_ec452', table='portal_viewing', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='viewing',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "portal_viewingevent" ("account_id", "ended_at", "ends_at", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "started_at", "user_id", "viewer_id") VALUES (NEW."account_id", NEW."ended_at", NEW."ends_at", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id", NEW."started_at", NEW."user_id", NEW."viewer_id"); RETURN NULL;', hash='39a575f730cdcd94e008cb63315377e3ea33f315', operation='UPDATE', pgid='pgtrigger_update_update_16626', table='portal_viewing', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='viewing',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "portal_viewingevent" ("account_id", "ended_at", "ends_at", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "started_at", "user_id", "viewer_id") VALUES (OLD."account_id", OLD."ended_at", OLD."ends_at", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id", OLD."started_at", OLD."user_id", OLD."viewer_id"); RETURN NULL;', hash='03016a3b7f480a396548be911e83eeb0316ee74b', operation='DELETE', pgid='pgtrigger_delete_delete_9504a', table='portal_viewing', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='viewingevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='88f305b3e42854961b6f82f94bda4c9acab7c76b', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_9f929', table='portal_viewingevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='viewingevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='ed36042eb64bcbbb0708d3d0a97e5efc4b4353fb', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_77233', table='portal_viewingevent', when='BEFORE')),
         ),

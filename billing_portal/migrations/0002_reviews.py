@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -118,27 +118,27 @@ class Migration(migrations.Migration):
             model_name='accessreview',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('status', 'open')), models.Q(('finished_at__isnull', False), ('status', 'finished')), _connector='OR'), name='review_finished_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accessreview',
             trigger=pgtrigger.compiler.Trigger(name='review_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{open:finished}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='b7e241bbbce5f490e7d4c118ac4600115b99370d', operation='UPDATE', pgid='pgtrigger_review_status_edges_7f9d8', table='portal_accessreview', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accessreview',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "portal_accessreviewevent" ("account_id", "code", "finished_at", "finished_by_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "started_at", "started_by_id", "status") VALUES (NEW."account_id", NEW."code", NEW."finished_at", NEW."finished_by_id", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."started_at", NEW."started_by_id", NEW."status"); RETURN NULL;', hash='2a61f0a9085404cb263f0a1ecf4df8a8e9855ab5', operation='INSERT', pgid='pgtrigger_insert_insert_516d4', table='portal_accessreview', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accessreview',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "portal_accessreviewevent" ("account_id", "code", "finished_at", "finished_by_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "started_at", "started_by_id", "status") VALUES (NEW."account_id", NEW."code", NEW."finished_at", NEW."finished_by_id", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."started_at", NEW."started_by_id", NEW."status"); RETURN NULL;', hash='684dbee5476f8a2a6b87a85f415209031769a97d', operation='UPDATE', pgid='pgtrigger_update_update_d244f', table='portal_accessreview', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accessreview',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "portal_accessreviewevent" ("account_id", "code", "finished_at", "finished_by_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "started_at", "started_by_id", "status") VALUES (OLD."account_id", OLD."code", OLD."finished_at", OLD."finished_by_id", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."started_at", OLD."started_by_id", OLD."status"); RETURN NULL;', hash='f8ddde5dd819559eeb0ec9debc735fe707e0628c', operation='DELETE', pgid='pgtrigger_delete_delete_6bf15', table='portal_accessreview', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accessreviewevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='1d71b6f127e77764a348a9506c730d58b17bef19', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_8f24e', table='portal_accessreviewevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='accessreviewevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='73c0d981a068341103a8c280ccc070bd40a8a54b', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_5b430', table='portal_accessreviewevent', when='BEFORE')),
         ),
@@ -146,27 +146,27 @@ class Migration(migrations.Migration):
             model_name='reviewedrole',
             constraint=models.UniqueConstraint(fields=('review', 'held_on', 'held_id'), name='role_once_per_review'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='reviewedrole',
             trigger=pgtrigger.compiler.Trigger(name='final_with_outcome', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (NOT (OLD."outcome" = \'\'))', func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='f2605a9b25fb99abf3e12f4069fe52f058270bf6', operation='UPDATE OR DELETE', pgid='pgtrigger_final_with_outcome_49b97', table='portal_reviewedrole', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='reviewplan',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "portal_reviewplanevent" ("account_id", "every_months", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."account_id", NEW."every_months", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id"); RETURN NULL;', hash='057b143392d7e2c03ff85fd77df58ac4d17bf9d1', operation='INSERT', pgid='pgtrigger_insert_insert_b8013', table='portal_reviewplan', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='reviewplan',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "portal_reviewplanevent" ("account_id", "every_months", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."account_id", NEW."every_months", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id"); RETURN NULL;', hash='231f922be05b4cdb7fae579de45eb88c7bae0470', operation='UPDATE', pgid='pgtrigger_update_update_7350b', table='portal_reviewplan', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='reviewplan',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "portal_reviewplanevent" ("account_id", "every_months", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (OLD."account_id", OLD."every_months", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id"); RETURN NULL;', hash='6e42eda8dd1950c88f6a6bdc7e3e07227409fa23', operation='DELETE', pgid='pgtrigger_delete_delete_b6ece', table='portal_reviewplan', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='reviewplanevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='685ea1cce3d88f0ba0232d3c9a89609f9a6783f1', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_e4c9d', table='portal_reviewplanevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='reviewplanevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='35558c7dff8f8d06a0f23f47956298c4a0384214', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_d4750', table='portal_reviewplanevent', when='BEFORE')),
         ),

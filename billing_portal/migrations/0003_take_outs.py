@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -86,27 +86,27 @@ class Migration(migrations.Migration):
             model_name='takeout',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'ready'), _negated=True), ('expires_at__isnull', False), _connector='OR'), name='ready_take_out_ends'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='takeout',
             trigger=pgtrigger.compiler.Trigger(name='take_out_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:ready,pending:over,ready:over}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='729110d3d028d285aa89e6dc3bccee29bd12d5ab', operation='UPDATE', pgid='pgtrigger_take_out_status_edges_ba3ee', table='portal_takeout', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='takeout',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "portal_takeoutevent" ("account_id", "asked_at", "asked_by_id", "code", "expires_at", "id", "last_fetched_at", "made_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "status") VALUES (NEW."account_id", NEW."asked_at", NEW."asked_by_id", NEW."code", NEW."expires_at", NEW."id", NEW."last_fetched_at", NEW."made_at", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."status"); RETURN NULL;', hash='932fde6020ef28bfc5553b18506f3d562dead3a1', operation='INSERT', pgid='pgtrigger_insert_insert_bb7da', table='portal_takeout', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='takeout',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."asked_at" IS DISTINCT FROM (NEW."asked_at") OR OLD."asked_by_id" IS DISTINCT FROM (NEW."asked_by_id") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."expires_at" IS DISTINCT FROM (NEW."expires_at") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."last_fetched_at" IS DISTINCT FROM (NEW."last_fetched_at") OR OLD."made_at" IS DISTINCT FROM (NEW."made_at") OR OLD."status" IS DISTINCT FROM (NEW."status"))', func='INSERT INTO "portal_takeoutevent" ("account_id", "asked_at", "asked_by_id", "code", "expires_at", "id", "last_fetched_at", "made_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "status") VALUES (NEW."account_id", NEW."asked_at", NEW."asked_by_id", NEW."code", NEW."expires_at", NEW."id", NEW."last_fetched_at", NEW."made_at", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."status"); RETURN NULL;', hash='47fc2e2994d68903fd02c9e4ab0d7bb450f75f36', operation='UPDATE', pgid='pgtrigger_update_update_c7fc8', table='portal_takeout', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='takeout',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "portal_takeoutevent" ("account_id", "asked_at", "asked_by_id", "code", "expires_at", "id", "last_fetched_at", "made_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "status") VALUES (OLD."account_id", OLD."asked_at", OLD."asked_by_id", OLD."code", OLD."expires_at", OLD."id", OLD."last_fetched_at", OLD."made_at", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."status"); RETURN NULL;', hash='1c9d0a8c85a6d5f2dcb285fabbfcce791077c4e0', operation='DELETE', pgid='pgtrigger_delete_delete_06c65', table='portal_takeout', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='takeoutevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='71b26d278a2b5e440812559cc2a41af43c56b4be', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_14fb0', table='portal_takeoutevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='takeoutevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='8e6574b5d18700a9323bf1bc01a786050c818522', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_f3425', table='portal_takeoutevent', when='BEFORE')),
         ),

@@ -3,7 +3,7 @@
 import core.plain
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.db import migrations, models
 
 
@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(('secret_context', {}), ('status__in', ('queued', 'sending', 'deferred')), _connector='OR'), name='message_ended_without_secrets'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'accepted'), _negated=True), ('accepted_at__isnull', False), _connector='OR'), name='message_accepted_has_moment')],
             },
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='message',
             trigger=pgtrigger.compiler.Trigger(name='message_status', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{queued:sending,deferred:sending,sending:accepted,sending:deferred,sending:bounced,sending:given_up,queued:deferred,queued:given_up,deferred:deferred,deferred:given_up,queued:withdrawn,deferred:withdrawn,queued:suppressed,deferred:suppressed,accepted:bounced}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='f9103f1523d8054469cecf9dbbd273128eaa58cf', operation='UPDATE', pgid='pgtrigger_message_status_2478b', table='core_message', when='BEFORE')),
         ),
@@ -104,11 +104,11 @@ class Migration(migrations.Migration):
             name='message',
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='timeline', to='core.message'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='messageattempt',
             trigger=pgtrigger.compiler.Trigger(name='no_update', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='85227b623d815a4e8485d170867bbb5a4374f340', operation='UPDATE', pgid='pgtrigger_no_update_fff02', table='core_messageattempt', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='messageattempt',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='759568b1b774a5416effca38ebb77da427c1d13a', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_69a88', table='core_messageattempt', when='BEFORE')),
         ),

@@ -2,7 +2,7 @@
 
 import django.db.models.functions.datetime
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.db import migrations, models
 
 
@@ -48,19 +48,19 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('chain', 'number'), name='seal_number_once')],
             },
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='historyseal',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='5ea9d6ea2eed46e9e2e68b703c40f1937d077259', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_79968', table='core_historyseal', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='historyseal',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='d15c251e90136be9ffc3e5c87514f34207ef720b', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_39f55', table='core_historyseal', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='historycontext',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='8e1289a7875504da482309bef93600ceeb25bafb', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_a9eb6', table='pghistory_context', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='historycontext',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='3fcde88e59c4816b90415fdd87fcc7bfe1ae099a', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_4a215', table='pghistory_context', when='BEFORE')),
         ),

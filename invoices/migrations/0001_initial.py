@@ -6,7 +6,7 @@ import django.db.models.expressions
 import django.db.models.functions.datetime
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -265,15 +265,15 @@ class Migration(migrations.Migration):
             model_name='billingperiod',
             constraint=models.CheckConstraint(condition=models.Q(('month__day', 1)), name='period_starts_on_the_first'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingperiod',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='163b8fcba21240f33731625c65baf37840ef6642', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_734ac', table='invoices_billingperiod', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingperiod',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='9f0f9300976a49ac825f9c5312df804abc837cdb', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_e4356', table='invoices_billingperiod', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingperiod',
             trigger=pgtrigger.compiler.Trigger(name='after_the_month_before', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF EXISTS (SELECT 1 FROM invoices_billingperiod WHERE profile_id = NEW.profile_id)\n                       AND NOT EXISTS (\n                           SELECT 1 FROM invoices_billingperiod\n                           WHERE profile_id = NEW.profile_id\n                             AND month = (NEW.month - interval '1 month')::date\n                       )\n                    THEN RAISE EXCEPTION 'the month before % of profile % was not billed', NEW.month, NEW.profile_id\n                         USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='e6a123b7b45a196e1d6db3da3e0662326fd4fecf', operation='INSERT', pgid='pgtrigger_after_the_month_before_e356b', table='invoices_billingperiod', when='BEFORE')),
         ),
@@ -317,19 +317,19 @@ class Migration(migrations.Migration):
             model_name='invoice',
             constraint=models.CheckConstraint(condition=models.Q(('status__in', ['draft', 'void', 'locked']), models.Q(('settled_minor', django.db.models.expressions.CombinedExpression(models.F('total_minor'), '-', models.F('prepaid_minor'))), ('status', 'paid')), models.Q(('settled_minor__lt', django.db.models.expressions.CombinedExpression(models.F('total_minor'), '-', models.F('prepaid_minor'))), ('status', 'due')), _connector='OR'), name='paid_means_nothing_owed'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoice',
             trigger=pgtrigger.compiler.Trigger(name='invoice_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{draft:due,draft:paid,due:paid,paid:due,due:locked,locked:due,due:void,locked:void,paid:void}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='bb480662b6a569be10040a080d4c838723d31ed6', operation='UPDATE', pgid='pgtrigger_invoice_status_edges_a96e0', table='invoices_invoice', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoice',
             trigger=pgtrigger.compiler.Trigger(name='issued_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."account_name" IS DISTINCT FROM (NEW."account_name") OR OLD."bill_to" IS DISTINCT FROM (NEW."bill_to") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."customer_vat_id" IS DISTINCT FROM (NEW."customer_vat_id") OR OLD."due_date" IS DISTINCT FROM (NEW."due_date") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."issue_date" IS DISTINCT FROM (NEW."issue_date") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."language" IS DISTINCT FROM (NEW."language") OR OLD."net_minor" IS DISTINCT FROM (NEW."net_minor") OR OLD."number" IS DISTINCT FROM (NEW."number") OR OLD."payment_term_days" IS DISTINCT FROM (NEW."payment_term_days") OR OLD."period_id" IS DISTINCT FROM (NEW."period_id") OR OLD."period_end" IS DISTINCT FROM (NEW."period_end") OR OLD."period_start" IS DISTINCT FROM (NEW."period_start") OR OLD."po_number" IS DISTINCT FROM (NEW."po_number") OR OLD."prepaid_minor" IS DISTINCT FROM (NEW."prepaid_minor") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."profile_name" IS DISTINCT FROM (NEW."profile_name") OR OLD."seller" IS DISTINCT FROM (NEW."seller") OR OLD."sold_to" IS DISTINCT FROM (NEW."sold_to") OR OLD."total_minor" IS DISTINCT FROM (NEW."total_minor") OR OLD."vat_minor" IS DISTINCT FROM (NEW."vat_minor"))', func="\n                    IF OLD.status <> 'draft'\n                    THEN RAISE EXCEPTION 'an issued invoice is final' USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='cb3090d8020cb5e5a334e6cef4feea496f7b48fe', operation='UPDATE', pgid='pgtrigger_issued_is_final_a78e9', table='invoices_invoice', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoice',
             trigger=pgtrigger.compiler.Trigger(name='issued_is_kept', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (NOT (OLD."status" = \'draft\'))', func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='dad9220f93d4cb80dfb9da384d4c85a4d770b4e5', operation='DELETE', pgid='pgtrigger_issued_is_kept_3356c', table='invoices_invoice', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoice',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='1c0606e82d180df635dc7bf4b48ecc200eb47720', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_557ba', table='invoices_invoice', when='BEFORE')),
         ),
@@ -341,15 +341,15 @@ class Migration(migrations.Migration):
             model_name='document',
             constraint=models.UniqueConstraint(fields=('invoice', 'kind'), name='one_document_of_a_kind'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='document',
             trigger=pgtrigger.compiler.Trigger(name='document_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:ready,pending:failed,failed:pending}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='57a5f6ac3f6175c6f3df2193081e1a0f20444729', operation='UPDATE', pgid='pgtrigger_document_status_edges_fa7a2', table='invoices_document', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='document',
             trigger=pgtrigger.compiler.Trigger(name='made_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."status" = \'ready\')', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='1c1f2b9291f00a8e544df9a2930d102ac06682ec', operation='UPDATE', pgid='pgtrigger_made_is_final_5f4be', table='invoices_document', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='document',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='40ee06cd03a0976ea37c439e9e5c1d7b2b558c77', operation='DELETE', pgid='pgtrigger_kept_1563a', table='invoices_document', when='BEFORE')),
         ),
@@ -357,7 +357,7 @@ class Migration(migrations.Migration):
             model_name='dispatch',
             index=models.Index(condition=models.Q(('status', 'pending')), fields=['id'], name='dispatch_due'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='dispatch',
             trigger=pgtrigger.compiler.Trigger(name='dispatch_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:expanded,pending:skipped}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='7cc2e4cdd1996b47f4c1e4c1bde90f4b39890e42', operation='UPDATE', pgid='pgtrigger_dispatch_status_edges_5a6a7', table='invoices_dispatch', when='BEFORE')),
         ),
@@ -377,11 +377,11 @@ class Migration(migrations.Migration):
             model_name='invoiceline',
             constraint=models.UniqueConstraint(condition=models.Q(('purchase__isnull', False)), fields=('purchase',), name='purchase_billed_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoiceline',
             trigger=pgtrigger.compiler.Trigger(name='line_of_issued_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF EXISTS (SELECT 1 FROM invoices_invoice WHERE id = OLD.invoice_id AND status <> 'draft')\n                    THEN RAISE EXCEPTION 'a line of an issued invoice is final' USING ERRCODE = 'check_violation';\n                    END IF;\n                    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;\n                    RETURN NEW;\n                ", hash='5f4cc973d5ee175a15254555d9666fa46f6b52e1', operation='UPDATE OR DELETE', pgid='pgtrigger_line_of_issued_is_final_67ff2', table='invoices_invoiceline', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoiceline',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='e2575a6c7e782c9a79bd6ef97725d6280ec5cf6d', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_4041b', table='invoices_invoiceline', when='BEFORE')),
         ),
@@ -397,15 +397,15 @@ class Migration(migrations.Migration):
             model_name='charge',
             constraint=models.UniqueConstraint(fields=('imported_from', 'row_number'), name='charge_row_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='charge',
             trigger=pgtrigger.compiler.Trigger(name='as_delivered', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."category" IS DISTINCT FROM (NEW."category") OR OLD."charge_class" IS DISTINCT FROM (NEW."charge_class") OR OLD."cost" IS DISTINCT FROM (NEW."cost") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."description" IS DISTINCT FROM (NEW."description") OR OLD."ended_at" IS DISTINCT FROM (NEW."ended_at") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."imported_from_id" IS DISTINCT FROM (NEW."imported_from_id") OR OLD."month" IS DISTINCT FROM (NEW."month") OR OLD."quantity" IS DISTINCT FROM (NEW."quantity") OR OLD."region" IS DISTINCT FROM (NEW."region") OR OLD."resource_id" IS DISTINCT FROM (NEW."resource_id") OR OLD."row_number" IS DISTINCT FROM (NEW."row_number") OR OLD."service_name" IS DISTINCT FROM (NEW."service_name") OR OLD."sku_id" IS DISTINCT FROM (NEW."sku_id") OR OLD."started_at" IS DISTINCT FROM (NEW."started_at") OR OLD."subscription_id" IS DISTINCT FROM (NEW."subscription_id") OR OLD."tags" IS DISTINCT FROM (NEW."tags") OR OLD."unit" IS DISTINCT FROM (NEW."unit"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='10631a172d2bb0db2aeb378015416bacb6b231f0', operation='UPDATE', pgid='pgtrigger_as_delivered_bd15d', table='invoices_charge', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='charge',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='c4cd1806b3b0447ccba7963ff80562e936fd09e4', operation='DELETE', pgid='pgtrigger_kept_a9f75', table='invoices_charge', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='charge',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='8cdf50f824c1aa902d2f66f24417706564331e2d', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_95cd8', table='invoices_charge', when='BEFORE')),
         ),
@@ -425,11 +425,11 @@ class Migration(migrations.Migration):
             model_name='posting',
             constraint=models.CheckConstraint(condition=models.Q(('debit', models.F('credit')), _negated=True), name='posting_between_two'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='posting',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='206aa01704cba7a0bf9aad0b199f2cfd150cb8df', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_7e0ad', table='invoices_posting', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='posting',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='1d8ea60487cd3e4c8635da351c2ddef50e3df17a', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_f0fe9', table='invoices_posting', when='BEFORE')),
         ),
@@ -437,11 +437,11 @@ class Migration(migrations.Migration):
             model_name='vatgroup',
             constraint=models.UniqueConstraint(fields=('invoice', 'category', 'rate'), name='one_vat_group_per_rate'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='vatgroup',
             trigger=pgtrigger.compiler.Trigger(name='vat_of_issued_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF EXISTS (SELECT 1 FROM invoices_invoice WHERE id = OLD.invoice_id AND status <> 'draft')\n                    THEN RAISE EXCEPTION 'the VAT of an issued invoice is final' USING ERRCODE = 'check_violation';\n                    END IF;\n                    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;\n                    RETURN NEW;\n                ", hash='c35a24f1c073957c4892cac3b098c30e412d5225', operation='UPDATE OR DELETE', pgid='pgtrigger_vat_of_issued_is_final_57eca', table='invoices_vatgroup', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='vatgroup',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='3af97a5d5a6b6a7806c1834588c1c08555aa3159', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_f0069', table='invoices_vatgroup', when='BEFORE')),
         ),

@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'credit transactions',
             },
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='invoice',
             name='issued_is_final',
         ),
@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
             name='debit',
             field=models.CharField(choices=[('receivable', 'Accounts receivable'), ('revenue', 'Revenue'), ('vat', 'VAT payable'), ('gateway', 'Payments in transit'), ('bank', 'Bank'), ('credits', 'Credits of customers'), ('promotion', 'Credits given'), ('offset', 'Set off')], max_length=12),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoice',
             trigger=pgtrigger.compiler.Trigger(name='issued_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."account_name" IS DISTINCT FROM (NEW."account_name") OR OLD."bill_to" IS DISTINCT FROM (NEW."bill_to") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."credit_minor" IS DISTINCT FROM (NEW."credit_minor") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."customer_vat_id" IS DISTINCT FROM (NEW."customer_vat_id") OR OLD."due_date" IS DISTINCT FROM (NEW."due_date") OR OLD."exchange_day" IS DISTINCT FROM (NEW."exchange_day") OR OLD."exchange_rate" IS DISTINCT FROM (NEW."exchange_rate") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."issue_date" IS DISTINCT FROM (NEW."issue_date") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."language" IS DISTINCT FROM (NEW."language") OR OLD."net_minor" IS DISTINCT FROM (NEW."net_minor") OR OLD."number" IS DISTINCT FROM (NEW."number") OR OLD."payment_term_days" IS DISTINCT FROM (NEW."payment_term_days") OR OLD."period_id" IS DISTINCT FROM (NEW."period_id") OR OLD."period_end" IS DISTINCT FROM (NEW."period_end") OR OLD."period_start" IS DISTINCT FROM (NEW."period_start") OR OLD."po_number" IS DISTINCT FROM (NEW."po_number") OR OLD."prepaid_minor" IS DISTINCT FROM (NEW."prepaid_minor") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."profile_name" IS DISTINCT FROM (NEW."profile_name") OR OLD."seller" IS DISTINCT FROM (NEW."seller") OR OLD."ship_to" IS DISTINCT FROM (NEW."ship_to") OR OLD."sold_to" IS DISTINCT FROM (NEW."sold_to") OR OLD."total_minor" IS DISTINCT FROM (NEW."total_minor") OR OLD."vat_currency" IS DISTINCT FROM (NEW."vat_currency") OR OLD."vat_exchanged_minor" IS DISTINCT FROM (NEW."vat_exchanged_minor") OR OLD."vat_minor" IS DISTINCT FROM (NEW."vat_minor"))', func="\n                    IF OLD.status <> 'draft'\n                    THEN RAISE EXCEPTION 'an issued invoice is final' USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='3f6cba3920feefa5b73398029e09c0c70c91b409', operation='UPDATE', pgid='pgtrigger_issued_is_final_a78e9', table='invoices_invoice', when='BEFORE')),
         ),
@@ -164,23 +164,23 @@ class Migration(migrations.Migration):
             model_name='creditlot',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('source', 'prepaid'), _negated=True), ('expires_on', None), _connector='OR'), name='prepaid_credit_does_not_expire'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='creditlot',
             trigger=pgtrigger.compiler.Trigger(name='credit_lot_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."description" IS DISTINCT FROM (NEW."description") OR OLD."expires_on" IS DISTINCT FROM (NEW."expires_on") OR OLD."given_at" IS DISTINCT FROM (NEW."given_at") OR OLD."given_by_id" IS DISTINCT FROM (NEW."given_by_id") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."original_minor" IS DISTINCT FROM (NEW."original_minor") OR OLD."reason" IS DISTINCT FROM (NEW."reason") OR OLD."source" IS DISTINCT FROM (NEW."source") OR OLD."starts_on" IS DISTINCT FROM (NEW."starts_on"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='1b68cb079604022a8b320fb3375050d3fa3c1e8f', operation='UPDATE', pgid='pgtrigger_credit_lot_is_final_310ff', table='invoices_creditlot', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='creditlot',
             trigger=pgtrigger.compiler.Trigger(name='credit_lot_stays_in_its_account', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF NOT EXISTS (\n                        SELECT 1 FROM profiles_billingprofile\n                        WHERE id = NEW.profile_id AND account_id = NEW.account_id AND currency = NEW.currency\n                    ) THEN RAISE EXCEPTION 'a credit stays in its account and currency'\n                        USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='a41756244362ac62a4ddba0947ee6691192f778f', operation='INSERT OR UPDATE OF "profile_id"', pgid='pgtrigger_credit_lot_stays_in_its_account_3c1f2', table='invoices_creditlot', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='creditlot',
             trigger=pgtrigger.compiler.Trigger(name='credit_lot_balance_is_derived', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF NEW.balance_minor <> (\n                        SELECT coalesce(sum(amount_minor), 0) FROM invoices_credittransaction WHERE lot_id = NEW.id\n                    ) AND pg_trigger_depth() < 2\n                    THEN RAISE EXCEPTION 'the balance of a credit is that of its transactions'\n                        USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='042a030972db2b982e33906c0c64a87b2ff3d27e', operation='INSERT OR UPDATE OF "balance_minor"', pgid='pgtrigger_credit_lot_balance_is_derived_d18d2', table='invoices_creditlot', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='creditlot',
             trigger=pgtrigger.compiler.Trigger(name='credit_lot_is_kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='77b91d60cf329a81ab2f60db0cb6c189a89dea5d', operation='DELETE', pgid='pgtrigger_credit_lot_is_kept_90c42', table='invoices_creditlot', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='creditlot',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='e83e8dd15a0b1a54c380d960d8f7bafc94d4dad4', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_b9488', table='invoices_creditlot', when='BEFORE')),
         ),
@@ -204,15 +204,15 @@ class Migration(migrations.Migration):
             model_name='credittransaction',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('invoice__isnull', False), ('kind__in', ['used', 'returned'])), models.Q(models.Q(('kind__in', ['used', 'returned']), _negated=True), ('invoice', None)), _connector='OR'), name='credit_is_used_on_an_invoice'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='credittransaction',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='8046dd77b03c32d0eea61395dbf68a4733381cb3', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_1d409', table='invoices_credittransaction', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='credittransaction',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='a7177ebe118e98b7ba56f1463d01edf9dcc59c0b', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_3f85b', table='invoices_credittransaction', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='credittransaction',
             trigger=pgtrigger.compiler.Trigger(name='credit_moves_by_the_rules', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE lot invoices_creditlot%ROWTYPE;', func="\n                    SELECT * INTO STRICT lot FROM invoices_creditlot WHERE id = NEW.lot_id FOR UPDATE;\n                    IF NEW.profile_id <> lot.profile_id OR NEW.account_id <> lot.account_id\n                       OR NEW.currency <> lot.currency\n                    THEN RAISE EXCEPTION 'a credit moves on its own profile' USING ERRCODE = 'check_violation';\n                    END IF;\n                    IF NEW.kind = 'given' AND NEW.amount_minor <> lot.original_minor\n                    THEN RAISE EXCEPTION 'a credit is given whole' USING ERRCODE = 'check_violation';\n                    END IF;\n                    IF NEW.invoice_id IS NOT NULL AND NOT EXISTS (\n                        SELECT 1 FROM invoices_invoice i WHERE i.id = NEW.invoice_id AND i.account_id = lot.account_id\n                            AND i.currency = lot.currency AND (i.profile_id = lot.profile_id OR NEW.kind = 'returned')\n                    ) THEN RAISE EXCEPTION 'a credit is used on invoices of its own profile'\n                        USING ERRCODE = 'check_violation';\n                    END IF;\n                    IF NEW.kind = 'used' THEN\n                        IF NEW.happened_on < lot.starts_on OR NEW.happened_on > lot.expires_on\n                        THEN RAISE EXCEPTION 'a credit is used within its days' USING ERRCODE = 'check_violation';\n                        END IF;\n                        IF EXISTS (\n                            SELECT 1 FROM invoices_creditlot other\n                            WHERE other.profile_id = lot.profile_id AND other.balance_minor > 0\n                                AND (other.source = 'prepaid') = (lot.source = 'prepaid')\n                                AND other.starts_on <= NEW.happened_on\n                                AND coalesce(other.expires_on, 'infinity') >= NEW.happened_on\n                                AND (coalesce(other.expires_on, 'infinity'), other.id)\n                                    < (coalesce(lot.expires_on, 'infinity'), lot.id)\n                        ) THEN RAISE EXCEPTION 'the credit that expires first is used first'\n                            USING ERRCODE = 'check_violation';\n                        END IF;\n                    END IF;\n                    UPDATE invoices_creditlot SET balance_minor = balance_minor + NEW.amount_minor\n                    WHERE id = NEW.lot_id;\n                    RETURN NEW;\n                ", hash='52459281f1bfcc7885f706190fb6b61259a3eb42', operation='INSERT', pgid='pgtrigger_credit_moves_by_the_rules_78579', table='invoices_credittransaction', when='AFTER')),
         ),

@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -113,27 +113,27 @@ class Migration(migrations.Migration):
             model_name='purchaseorder',
             constraint=models.CheckConstraint(condition=models.Q(('valid_until', None), ('valid_until__gte', models.F('valid_from')), _connector='OR'), name='purchase_order_ends_after_it_starts'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='purchaseorder',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='e989aa1d5d07b4b890abd9cca29674bd860f5d4d', operation='DELETE', pgid='pgtrigger_kept_68f3b', table='invoices_purchaseorder', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='purchaseorder',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "invoices_purchaseorderevent" ("budget_minor", "closed_on", "code", "created_at", "created_by_id", "id", "number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "subscription_id", "valid_from", "valid_until", "version") VALUES (NEW."budget_minor", NEW."closed_on", NEW."code", NEW."created_at", NEW."created_by_id", NEW."id", NEW."number", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id", NEW."subscription_id", NEW."valid_from", NEW."valid_until", NEW."version"); RETURN NULL;', hash='42453acfc7809d3d8c56fced904a5018b059c2bd', operation='INSERT', pgid='pgtrigger_insert_insert_5989f', table='invoices_purchaseorder', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='purchaseorder',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."budget_minor" IS DISTINCT FROM (NEW."budget_minor") OR OLD."closed_on" IS DISTINCT FROM (NEW."closed_on") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."created_by_id" IS DISTINCT FROM (NEW."created_by_id") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."number" IS DISTINCT FROM (NEW."number") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."subscription_id" IS DISTINCT FROM (NEW."subscription_id") OR OLD."valid_from" IS DISTINCT FROM (NEW."valid_from") OR OLD."valid_until" IS DISTINCT FROM (NEW."valid_until") OR OLD."version" IS DISTINCT FROM (NEW."version"))', func='INSERT INTO "invoices_purchaseorderevent" ("budget_minor", "closed_on", "code", "created_at", "created_by_id", "id", "number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "subscription_id", "valid_from", "valid_until", "version") VALUES (NEW."budget_minor", NEW."closed_on", NEW."code", NEW."created_at", NEW."created_by_id", NEW."id", NEW."number", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id", NEW."subscription_id", NEW."valid_from", NEW."valid_until", NEW."version"); RETURN NULL;', hash='8bf4ae675df9d726a84ec7d88beecf354a15fc0b', operation='UPDATE', pgid='pgtrigger_update_update_0185e', table='invoices_purchaseorder', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='purchaseorder',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "invoices_purchaseorderevent" ("budget_minor", "closed_on", "code", "created_at", "created_by_id", "id", "number", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "subscription_id", "valid_from", "valid_until", "version") VALUES (OLD."budget_minor", OLD."closed_on", OLD."code", OLD."created_at", OLD."created_by_id", OLD."id", OLD."number", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id", OLD."subscription_id", OLD."valid_from", OLD."valid_until", OLD."version"); RETURN NULL;', hash='e7efeb19ec84f9291675f6afa1b363461bac8b82', operation='DELETE', pgid='pgtrigger_delete_delete_6b4cd', table='invoices_purchaseorder', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='purchaseorderevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='1528330841ac15692784e2c8cf6b0b7eca62e752', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_f2cbb', table='invoices_purchaseorderevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='purchaseorderevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='4b30d179d4e72fe46b6580268785a024e9074708', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_c9997', table='invoices_purchaseorderevent', when='BEFORE')),
         ),

@@ -4,7 +4,7 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
             model_name='preflight',
             constraint=models.UniqueConstraint(condition=models.Q(('status', 'running')), fields=('status',), name='one_preflight_at_a_time'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preflight',
             trigger=pgtrigger.compiler.Trigger(name='preflight_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{running:done,running:stopped,stopped:running}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='89ec0f3ab93a5fd27c19ee66e1d2bdaafbfd4bad', operation='UPDATE', pgid='pgtrigger_preflight_status_edges_2d192', table='invoices_preflight', when='BEFORE')),
         ),

@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'uploads of charges',
             },
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='charge',
             name='as_delivered',
         ),
@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
             name='version',
             field=models.CharField(db_default='1.0', default='1.0', max_length=4, verbose_name='version of FOCUS'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='charge',
             trigger=pgtrigger.compiler.Trigger(name='as_delivered', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."category" IS DISTINCT FROM (NEW."category") OR OLD."charge_class" IS DISTINCT FROM (NEW."charge_class") OR OLD."cost" IS DISTINCT FROM (NEW."cost") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."description" IS DISTINCT FROM (NEW."description") OR OLD."ended_at" IS DISTINCT FROM (NEW."ended_at") OR OLD."fingerprint" IS DISTINCT FROM (NEW."fingerprint") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."imported_from_id" IS DISTINCT FROM (NEW."imported_from_id") OR OLD."month" IS DISTINCT FROM (NEW."month") OR OLD."quantity" IS DISTINCT FROM (NEW."quantity") OR OLD."region" IS DISTINCT FROM (NEW."region") OR OLD."resource_id" IS DISTINCT FROM (NEW."resource_id") OR OLD."row_number" IS DISTINCT FROM (NEW."row_number") OR OLD."service_name" IS DISTINCT FROM (NEW."service_name") OR OLD."service_subcategory" IS DISTINCT FROM (NEW."service_subcategory") OR OLD."sku_id" IS DISTINCT FROM (NEW."sku_id") OR OLD."sku_meter" IS DISTINCT FROM (NEW."sku_meter") OR OLD."started_at" IS DISTINCT FROM (NEW."started_at") OR OLD."subscription_id" IS DISTINCT FROM (NEW."subscription_id") OR OLD."tags" IS DISTINCT FROM (NEW."tags") OR OLD."unit" IS DISTINCT FROM (NEW."unit"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='a59240682680e1c1bdc64292610991c49fd03c38', operation='UPDATE', pgid='pgtrigger_as_delivered_bd15d', table='invoices_charge', when='BEFORE')),
         ),
@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
             model_name='chargeupload',
             index=models.Index(condition=models.Q(('status', 'waiting')), fields=['id'], name='charge_upload_due'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='chargeupload',
             trigger=pgtrigger.compiler.Trigger(name='charge_upload_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{waiting:done,waiting:refused}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='7a1283c7bdd7719060f57ef8114fc502c4b5cdbc', operation='UPDATE', pgid='pgtrigger_charge_upload_status_edges_652eb', table='invoices_chargeupload', when='BEFORE')),
         ),

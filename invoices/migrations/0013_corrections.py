@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -68,11 +68,11 @@ class Migration(migrations.Migration):
                 ('made_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='invoice',
             name='invoice_status_edges',
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoice',
             trigger=pgtrigger.compiler.Trigger(name='invoice_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{draft:due,draft:paid,due:paid,paid:due,due:locked,locked:due,due:void,locked:void,paid:void,void:due}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='30d7c147542da7be937cc85719d3049d0721f835', operation='UPDATE', pgid='pgtrigger_invoice_status_edges_a96e0', table='invoices_invoice', when='BEFORE')),
         ),
@@ -164,15 +164,15 @@ class Migration(migrations.Migration):
             model_name='correctionrequest',
             constraint=models.CheckConstraint(condition=models.Q(('status__in', ['open', 'withdrawn']), ('decided_at__isnull', False), _connector='OR'), name='decided_correction_has_its_day'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='correctionrequest',
             trigger=pgtrigger.compiler.Trigger(name='correction_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{open:approved,open:declined,open:withdrawn}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='71ea40ddbe8ce73384216b9af3a9fbe27df8586d', operation='UPDATE', pgid='pgtrigger_correction_status_edges_cc329', table='invoices_correctionrequest', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='correctionrequest',
             trigger=pgtrigger.compiler.Trigger(name='correction_request_is_kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='49d6346e04531ea190823e888839eef06e5b37d2', operation='DELETE', pgid='pgtrigger_correction_request_is_kept_056ac', table='invoices_correctionrequest', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='correctionrequest',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='b8b3f7981b62fca817eca2696a6789d2c117114e', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_8d236', table='invoices_correctionrequest', when='BEFORE')),
         ),
@@ -188,15 +188,15 @@ class Migration(migrations.Migration):
             model_name='correction',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('original', models.F('credit_note')), _negated=True), models.Q(('corrected', None), models.Q(('original', models.F('corrected')), _negated=True), _connector='OR')), name='correction_between_documents'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='correction',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='dcd4bf02e9ec1c4697ac3683f78dc824ce37a5d5', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_8d2b2', table='invoices_correction', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='correction',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='515ea3603ede88f9e825461bd2b2817122caa170', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_8a697', table='invoices_correction', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='correction',
             trigger=pgtrigger.compiler.Trigger(name='credited_within_the_original', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE original invoices_invoice%ROWTYPE; credited record;', func="\n                    SELECT * INTO STRICT original FROM invoices_invoice WHERE id = NEW.original_id FOR UPDATE;\n                    SELECT sum(n.net_minor) AS net, sum(n.credit_minor) AS credit, sum(n.vat_minor) AS vat,\n                        sum(n.prepaid_minor) AS prepaid,\n                        bool_and(n.kind = 'credit_note' AND n.profile_id = original.profile_id\n                            AND n.currency = original.currency) AS fits\n                    INTO credited\n                    FROM invoices_correction c JOIN invoices_invoice n ON n.id = c.credit_note_id\n                    WHERE c.original_id = NEW.original_id;\n                    IF original.kind <> 'invoice' OR original.status = 'draft' OR NOT credited.fits\n                    THEN RAISE EXCEPTION 'a credit note credits an invoice of its own profile'\n                        USING ERRCODE = 'check_violation';\n                    END IF;\n                    IF credited.net > original.net_minor OR credited.credit > original.credit_minor\n                       OR credited.vat > original.vat_minor OR credited.prepaid > original.prepaid_minor\n                    THEN RAISE EXCEPTION 'more than the invoice would be credited' USING ERRCODE = 'check_violation';\n                    END IF;\n                    IF NEW.is_full AND (credited.net, credited.credit, credited.vat)\n                        <> (original.net_minor, original.credit_minor, original.vat_minor)\n                    THEN RAISE EXCEPTION 'the invoice is not credited to the last cent'\n                        USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='c025c60add117f1cad59b79d6bafb4baccf5923f', operation='INSERT', pgid='pgtrigger_credited_within_the_original_4a073', table='invoices_correction', when='AFTER')),
         ),
@@ -204,15 +204,15 @@ class Migration(migrations.Migration):
             model_name='creditedline',
             constraint=models.UniqueConstraint(fields=('correction', 'line'), name='line_credited_once_a_note'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='creditedline',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='a218be3fa69b2d2624f8bf070e5b8cd27feb138d', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_a2982', table='invoices_creditedline', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='creditedline',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='43bfaba78ba0170500e5aadfefa5cb1b85d12379', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_48997', table='invoices_creditedline', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='creditedline',
             trigger=pgtrigger.compiler.Trigger(name='credited_within_the_line', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF NOT EXISTS (\n                        SELECT 1 FROM invoices_invoiceline l\n                        JOIN invoices_correction c ON c.id = NEW.correction_id AND c.original_id = l.invoice_id\n                        WHERE l.id = NEW.line_id AND (\n                            SELECT sum(net_minor) FROM invoices_creditedline WHERE line_id = NEW.line_id\n                        ) BETWEEN least(l.net_minor, 0) AND greatest(l.net_minor, 0)\n                    ) THEN RAISE EXCEPTION 'more than the line would be credited' USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='222752ea7d9660cd6fc0b0d3a9ed7c2a7ca71c4f', operation='INSERT', pgid='pgtrigger_credited_within_the_line_1d2f3', table='invoices_creditedline', when='AFTER')),
         ),
@@ -220,11 +220,11 @@ class Migration(migrations.Migration):
             model_name='offset',
             constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='offset_above_zero'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='offset',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='950b4f2311f53b28d8182eac5cee60fc0eb522d6', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_d21ab', table='invoices_offset', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='offset',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='f4fa381fa2f270f35d346dfbf4d29f01a3a5b6a9', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_526cb', table='invoices_offset', when='BEFORE')),
         ),

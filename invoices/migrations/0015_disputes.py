@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -43,15 +43,15 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(condition=models.Q(('status', 'open')), fields=('invoice',), name='one_open_dispute_an_invoice'), models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='dispute_above_zero'), models.CheckConstraint(condition=models.Q(models.Q(('correction__isnull', False), ('status', 'upheld')), models.Q(models.Q(('status', 'upheld'), _negated=True), ('correction', None)), _connector='OR'), name='upheld_dispute_has_its_credit_note')],
             },
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='dispute',
             trigger=pgtrigger.compiler.Trigger(name='dispute_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{open:upheld,open:rejected,open:withdrawn}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='e5e973ebf2bdc68e79bec67c9fee74f62d3f176b', operation='UPDATE', pgid='pgtrigger_dispute_status_edges_63e64', table='invoices_dispute', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='dispute',
             trigger=pgtrigger.compiler.Trigger(name='dispute_is_kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='050a134d5815ce5950d7c5345a4748ccecbf0c7d', operation='DELETE', pgid='pgtrigger_dispute_is_kept_d2e5e', table='invoices_dispute', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='dispute',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='ffc71623742a8d1288651bc90e8a758e0918cb80', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_a3488', table='invoices_dispute', when='BEFORE')),
         ),

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='creditlot',
             name='credit_lot_balance_is_derived',
         ),
@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
             model_name='credittransaction',
             index=models.Index(fields=['lot'], name='credit_moves_of_lot'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='creditlot',
             trigger=pgtrigger.compiler.Trigger(name='credit_lot_balance_is_derived', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    -- Asked first and by itself: a run moves many credits, and adds none of them up again.\n                    IF pg_trigger_depth() < 2 THEN\n                        IF NEW.balance_minor <> (\n                            SELECT coalesce(sum(amount_minor), 0) FROM invoices_credittransaction WHERE lot_id = NEW.id\n                        ) THEN RAISE EXCEPTION 'the balance of a credit is that of its transactions'\n                            USING ERRCODE = 'check_violation';\n                        END IF;\n                    END IF;\n                    RETURN NEW;\n                ", hash='32f7023cef5d63009eadd1b64df8513e69441f8c', operation='INSERT OR UPDATE OF "balance_minor"', pgid='pgtrigger_credit_lot_balance_is_derived_d18d2', table='invoices_creditlot', when='BEFORE')),
         ),

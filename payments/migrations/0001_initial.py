@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -180,7 +180,7 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('gateway', 'event_id'), name='event_once')],
             },
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='gatewayevent',
             trigger=pgtrigger.compiler.Trigger(name='event_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{received:processed,received:quarantined,quarantined:processed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='85dea47ad621222d747a11e994c367186dc26763', operation='UPDATE', pgid='pgtrigger_event_status_edges_91ecf', table='payments_gatewayevent', when='BEFORE')),
         ),
@@ -306,23 +306,23 @@ class Migration(migrations.Migration):
             model_name='allocation',
             constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='allocation_above_zero'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='allocation',
             trigger=pgtrigger.compiler.Trigger(name='allocation_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{held:settled,held:released}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='a2cee983f7aeb0ce71be4662f855713f709d237f', operation='UPDATE', pgid='pgtrigger_allocation_status_edges_06b79', table='payments_allocation', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='allocation',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='49f7daf0f2f5389bdf4c41246512e0cfb5368ff9', operation='DELETE', pgid='pgtrigger_kept_53b82', table='payments_allocation', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='allocation',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='d3a51b5171a2a235b6015646b291ecd966b34651', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_de5d3', table='payments_allocation', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='allocation',
             trigger=pgtrigger.compiler.Trigger(name='within_account_and_amount', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF NOT EXISTS (\n                        SELECT 1 FROM payments_payment p JOIN invoices_invoice i ON i.id = NEW.invoice_id\n                        WHERE p.id = NEW.payment_id AND p.account_id = i.account_id AND p.currency = i.currency\n                          AND NEW.amount_minor + (\n                              SELECT COALESCE(SUM(a.amount_minor), 0) FROM payments_allocation a\n                              WHERE a.payment_id = NEW.payment_id\n                          ) <= p.amount_minor\n                    )\n                    THEN RAISE EXCEPTION 'payment % cannot be allocated to invoice %', NEW.payment_id, NEW.invoice_id\n                         USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='7550745dde2771fa64dbf769a6c45f561188ee81', operation='INSERT', pgid='pgtrigger_within_account_and_amount_56d6b', table='payments_allocation', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='allocation',
             trigger=pgtrigger.compiler.Trigger(name='amount_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."amount_minor" IS DISTINCT FROM (NEW."amount_minor") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."invoice_id" IS DISTINCT FROM (NEW."invoice_id") OR OLD."payment_id" IS DISTINCT FROM (NEW."payment_id"))', func="RAISE EXCEPTION 'an allocation is final' USING ERRCODE = 'check_violation';", hash='5f7ce77c4cc6a21b6bb5ee398f141798731b0a6c', operation='UPDATE', pgid='pgtrigger_amount_is_final_87542', table='payments_allocation', when='BEFORE')),
         ),
@@ -330,19 +330,19 @@ class Migration(migrations.Migration):
             model_name='paymentmethod',
             constraint=models.UniqueConstraint(condition=models.Q(('token', ''), _negated=True), fields=('gateway', 'token'), name='token_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='method_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{active:declined,declined:active,active:detached,declined:detached,detached:deleted,active:deleted,declined:deleted}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='b399c9631416e3ce05939a4512c7aa81e2474537', operation='UPDATE', pgid='pgtrigger_method_status_edges_12757', table='payments_paymentmethod', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_paymentmethodevent" ("account_id", "added_at", "added_by_id", "brand", "code", "family", "fingerprint", "gateway", "holder", "id", "issuing_country", "last4", "last_decline_reason", "last_declined_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "status", "valid_until") VALUES (NEW."account_id", NEW."added_at", NEW."added_by_id", NEW."brand", NEW."code", NEW."family", NEW."fingerprint", NEW."gateway", NEW."holder", NEW."id", NEW."issuing_country", NEW."last4", NEW."last_decline_reason", NEW."last_declined_at", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id", NEW."status", NEW."valid_until"); RETURN NULL;', hash='bda300f822f8f3e05918c6b1fe7b944af7affe44', operation='INSERT', pgid='pgtrigger_insert_insert_66877', table='payments_paymentmethod', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."added_at" IS DISTINCT FROM (NEW."added_at") OR OLD."added_by_id" IS DISTINCT FROM (NEW."added_by_id") OR OLD."brand" IS DISTINCT FROM (NEW."brand") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."family" IS DISTINCT FROM (NEW."family") OR OLD."fingerprint" IS DISTINCT FROM (NEW."fingerprint") OR OLD."gateway" IS DISTINCT FROM (NEW."gateway") OR OLD."holder" IS DISTINCT FROM (NEW."holder") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."issuing_country" IS DISTINCT FROM (NEW."issuing_country") OR OLD."last4" IS DISTINCT FROM (NEW."last4") OR OLD."last_decline_reason" IS DISTINCT FROM (NEW."last_decline_reason") OR OLD."last_declined_at" IS DISTINCT FROM (NEW."last_declined_at") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."status" IS DISTINCT FROM (NEW."status") OR OLD."valid_until" IS DISTINCT FROM (NEW."valid_until"))', func='INSERT INTO "payments_paymentmethodevent" ("account_id", "added_at", "added_by_id", "brand", "code", "family", "fingerprint", "gateway", "holder", "id", "issuing_country", "last4", "last_decline_reason", "last_declined_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "status", "valid_until") VALUES (NEW."account_id", NEW."added_at", NEW."added_by_id", NEW."brand", NEW."code", NEW."family", NEW."fingerprint", NEW."gateway", NEW."holder", NEW."id", NEW."issuing_country", NEW."last4", NEW."last_decline_reason", NEW."last_declined_at", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id", NEW."status", NEW."valid_until"); RETURN NULL;', hash='b42613ee7260337c4a142a10801a9d84a7900872', operation='UPDATE', pgid='pgtrigger_update_update_12d06', table='payments_paymentmethod', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_paymentmethodevent" ("account_id", "added_at", "added_by_id", "brand", "code", "family", "fingerprint", "gateway", "holder", "id", "issuing_country", "last4", "last_decline_reason", "last_declined_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "status", "valid_until") VALUES (OLD."account_id", OLD."added_at", OLD."added_by_id", OLD."brand", OLD."code", OLD."family", OLD."fingerprint", OLD."gateway", OLD."holder", OLD."id", OLD."issuing_country", OLD."last4", OLD."last_decline_reason", OLD."last_declined_at", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id", OLD."status", OLD."valid_until"); RETURN NULL;', hash='fdb0cf69dfc5e3a64244553ad9c0c21a997d98ee', operation='DELETE', pgid='pgtrigger_delete_delete_95719', table='payments_paymentmethod', when='AFTER')),
         ),
@@ -370,19 +370,19 @@ class Migration(migrations.Migration):
             model_name='payment',
             constraint=models.CheckConstraint(condition=models.Q(('receipt_number', None), models.Q(('status__in', ['created', 'requires_action', 'processing', 'unknown', 'failed', 'cancelled']), _negated=True), _connector='OR'), name='receipt_for_money_that_came'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='payment',
             trigger=pgtrigger.compiler.Trigger(name='payment_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{created:requires_action,created:processing,created:succeeded,created:failed,created:unknown,created:cancelled,requires_action:processing,requires_action:succeeded,requires_action:failed,requires_action:cancelled,requires_action:unknown,processing:succeeded,processing:failed,processing:cancelled,processing:unknown,unknown:requires_action,unknown:processing,unknown:succeeded,unknown:failed,unknown:cancelled,succeeded:partially_refunded,succeeded:refunded,partially_refunded:refunded,succeeded:charged_back,charged_back:succeeded}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='e9d70ab02fb3072417d8f4480d3c60f6e277fefb', operation='UPDATE', pgid='pgtrigger_payment_status_edges_729cb', table='payments_payment', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='payment',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='4a00db4134d3bf73f7c4fa697940e18f66e507f2', operation='DELETE', pgid='pgtrigger_kept_52868', table='payments_payment', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='payment',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='71e091dbedb8e2a80171fa3d9884392868d1e8cd', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_8c0f4', table='payments_payment', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='payment',
             trigger=pgtrigger.compiler.Trigger(name='what_was_asked_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."amount_minor" IS DISTINCT FROM (NEW."amount_minor") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."idempotency_key" IS DISTINCT FROM (NEW."idempotency_key") OR OLD."method_id" IS DISTINCT FROM (NEW."method_id") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."request_key" IS DISTINCT FROM (NEW."request_key"))', func="RAISE EXCEPTION 'what a payment asked for is final' USING ERRCODE = 'check_violation';", hash='c3a63765a3912410d13fbebf7e97660c17f3a2e3', operation='UPDATE', pgid='pgtrigger_what_was_asked_is_final_8f22f', table='payments_payment', when='BEFORE')),
         ),
@@ -394,7 +394,7 @@ class Migration(migrations.Migration):
             model_name='cardsetup',
             index=models.Index(condition=models.Q(('status', 'started')), fields=['next_lookup_at'], name='setup_due'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='cardsetup',
             trigger=pgtrigger.compiler.Trigger(name='setup_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{started:completed,started:failed,started:cancelled}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='c360e12839de64ffd4313e56d59bcc8d4462cce6', operation='UPDATE', pgid='pgtrigger_setup_status_edges_04f22', table='payments_cardsetup', when='BEFORE')),
         ),
@@ -402,15 +402,15 @@ class Migration(migrations.Migration):
             model_name='profilemethods',
             constraint=models.CheckConstraint(condition=models.Q(('backup', None), ('default', None), models.Q(('default', models.F('backup')), _negated=True), _connector='OR'), name='backup_is_another_method'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilemethods',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_profilemethodsevent" ("backup_id", "default_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (NEW."backup_id", NEW."default_id", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id"); RETURN NULL;', hash='7407e76059579bd4f85c91e4b7c7c5b1f9c9df29', operation='INSERT', pgid='pgtrigger_insert_insert_63c16', table='payments_profilemethods', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilemethods',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "payments_profilemethodsevent" ("backup_id", "default_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (NEW."backup_id", NEW."default_id", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id"); RETURN NULL;', hash='2e1ce69478684c48e2b7acedbdd0fdd9c2cda4df', operation='UPDATE', pgid='pgtrigger_update_update_9b73f', table='payments_profilemethods', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilemethods',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_profilemethodsevent" ("backup_id", "default_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (OLD."backup_id", OLD."default_id", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id"); RETURN NULL;', hash='e0a72f6f03fe69a79a314b4697a1c73c6e0c4c88', operation='DELETE', pgid='pgtrigger_delete_delete_c90d9', table='payments_profilemethods', when='AFTER')),
         ),

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -67,15 +67,15 @@ class Migration(migrations.Migration):
                 'abstract': False,
             },
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='paymentmethod',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='paymentmethod',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='paymentmethod',
             name='delete_delete',
         ),
@@ -109,15 +109,15 @@ class Migration(migrations.Migration):
             name='brand',
             field=models.CharField(choices=[('visa', 'Visa'), ('mastercard', 'Mastercard'), ('amex', 'American Express'), ('maestro', 'Maestro'), ('card', 'Card'), ('sepa_debit', 'SEPA direct debit')], default='card', max_length=20),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_paymentmethodevent" ("account_id", "added_at", "added_by_id", "billing_address", "brand", "code", "family", "fingerprint", "gateway", "holder", "id", "issuing_country", "last4", "last_decline_reason", "last_declined_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "status", "valid_until") VALUES (NEW."account_id", NEW."added_at", NEW."added_by_id", NEW."billing_address", NEW."brand", NEW."code", NEW."family", NEW."fingerprint", NEW."gateway", NEW."holder", NEW."id", NEW."issuing_country", NEW."last4", NEW."last_decline_reason", NEW."last_declined_at", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id", NEW."status", NEW."valid_until"); RETURN NULL;', hash='a760a490f752969496265a6c359f378e76d90313', operation='INSERT', pgid='pgtrigger_insert_insert_66877', table='payments_paymentmethod', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."added_at" IS DISTINCT FROM (NEW."added_at") OR OLD."added_by_id" IS DISTINCT FROM (NEW."added_by_id") OR OLD."billing_address" IS DISTINCT FROM (NEW."billing_address") OR OLD."brand" IS DISTINCT FROM (NEW."brand") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."family" IS DISTINCT FROM (NEW."family") OR OLD."fingerprint" IS DISTINCT FROM (NEW."fingerprint") OR OLD."gateway" IS DISTINCT FROM (NEW."gateway") OR OLD."holder" IS DISTINCT FROM (NEW."holder") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."issuing_country" IS DISTINCT FROM (NEW."issuing_country") OR OLD."last4" IS DISTINCT FROM (NEW."last4") OR OLD."last_decline_reason" IS DISTINCT FROM (NEW."last_decline_reason") OR OLD."last_declined_at" IS DISTINCT FROM (NEW."last_declined_at") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."status" IS DISTINCT FROM (NEW."status") OR OLD."valid_until" IS DISTINCT FROM (NEW."valid_until"))', func='INSERT INTO "payments_paymentmethodevent" ("account_id", "added_at", "added_by_id", "billing_address", "brand", "code", "family", "fingerprint", "gateway", "holder", "id", "issuing_country", "last4", "last_decline_reason", "last_declined_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "status", "valid_until") VALUES (NEW."account_id", NEW."added_at", NEW."added_by_id", NEW."billing_address", NEW."brand", NEW."code", NEW."family", NEW."fingerprint", NEW."gateway", NEW."holder", NEW."id", NEW."issuing_country", NEW."last4", NEW."last_decline_reason", NEW."last_declined_at", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id", NEW."status", NEW."valid_until"); RETURN NULL;', hash='763ac872446825530e2a88df0b5be1e70b73928d', operation='UPDATE', pgid='pgtrigger_update_update_12d06', table='payments_paymentmethod', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_paymentmethodevent" ("account_id", "added_at", "added_by_id", "billing_address", "brand", "code", "family", "fingerprint", "gateway", "holder", "id", "issuing_country", "last4", "last_decline_reason", "last_declined_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "status", "valid_until") VALUES (OLD."account_id", OLD."added_at", OLD."added_by_id", OLD."billing_address", OLD."brand", OLD."code", OLD."family", OLD."fingerprint", OLD."gateway", OLD."holder", OLD."id", OLD."issuing_country", OLD."last4", OLD."last_decline_reason", OLD."last_declined_at", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id", OLD."status", OLD."valid_until"); RETURN NULL;', hash='861c3d245dd7b7898a6420b90c591e9f2a59bd25', operation='DELETE', pgid='pgtrigger_delete_delete_95719', table='payments_paymentmethod', when='AFTER')),
         ),
@@ -160,27 +160,27 @@ class Migration(migrations.Migration):
             model_name='gatewaycustomer',
             constraint=models.UniqueConstraint(fields=('account', 'gateway'), name='customer_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='mandate',
             trigger=pgtrigger.compiler.Trigger(name='mandate_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{active:lapsed,active:cancelled}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='d97b3370ae459e8e903f345a85fd87013ab2d3bd', operation='UPDATE', pgid='pgtrigger_mandate_status_edges_81bf0', table='payments_mandate', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='mandate',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_mandateevent" ("ended_at", "iban_masked", "id", "last_collected_on", "method_id", "notice_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reference", "signatory", "signed_at", "signed_by_id", "status") VALUES (NEW."ended_at", NEW."iban_masked", NEW."id", NEW."last_collected_on", NEW."method_id", NEW."notice_days", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."reference", NEW."signatory", NEW."signed_at", NEW."signed_by_id", NEW."status"); RETURN NULL;', hash='cd4a67fe45f6d151c0e623820ed71653fc83acf3', operation='INSERT', pgid='pgtrigger_insert_insert_ed0e1', table='payments_mandate', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='mandate',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "payments_mandateevent" ("ended_at", "iban_masked", "id", "last_collected_on", "method_id", "notice_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reference", "signatory", "signed_at", "signed_by_id", "status") VALUES (NEW."ended_at", NEW."iban_masked", NEW."id", NEW."last_collected_on", NEW."method_id", NEW."notice_days", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."reference", NEW."signatory", NEW."signed_at", NEW."signed_by_id", NEW."status"); RETURN NULL;', hash='4d65dc765579dd939316ade793b60c10c3d398d5', operation='UPDATE', pgid='pgtrigger_update_update_92c9a', table='payments_mandate', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='mandate',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_mandateevent" ("ended_at", "iban_masked", "id", "last_collected_on", "method_id", "notice_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reference", "signatory", "signed_at", "signed_by_id", "status") VALUES (OLD."ended_at", OLD."iban_masked", OLD."id", OLD."last_collected_on", OLD."method_id", OLD."notice_days", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."reference", OLD."signatory", OLD."signed_at", OLD."signed_by_id", OLD."status"); RETURN NULL;', hash='8e2f656fa39a7ae5c106814ce4b13621e11c16bb', operation='DELETE', pgid='pgtrigger_delete_delete_26cc6', table='payments_mandate', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='mandateevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='f03467c07533cfcf01f01ee427e69c4b877506f7', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_2e13b', table='payments_mandateevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='mandateevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='f9092696d85bbb44b4062870fd73b34f0d63e7fd', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_032b5', table='payments_mandateevent', when='BEFORE')),
         ),

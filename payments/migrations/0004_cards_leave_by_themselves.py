@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -16,15 +16,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='paymentmethod',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='paymentmethod',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='paymentmethod',
             name='delete_delete',
         ),
@@ -58,15 +58,15 @@ class Migration(migrations.Migration):
             name='remove_from',
             field=models.DateField(blank=True, null=True),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_paymentmethodevent" ("account_id", "added_at", "added_by_id", "billing_address", "brand", "code", "family", "fingerprint", "gateway", "holder", "id", "issuing_country", "last4", "last_decline_reason", "last_declined_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "removal_asked_by_id", "remove_from", "status", "valid_until") VALUES (NEW."account_id", NEW."added_at", NEW."added_by_id", NEW."billing_address", NEW."brand", NEW."code", NEW."family", NEW."fingerprint", NEW."gateway", NEW."holder", NEW."id", NEW."issuing_country", NEW."last4", NEW."last_decline_reason", NEW."last_declined_at", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id", NEW."removal_asked_by_id", NEW."remove_from", NEW."status", NEW."valid_until"); RETURN NULL;', hash='abcee5f3e02e2604f73e6005f29d39d77dddaf10', operation='INSERT', pgid='pgtrigger_insert_insert_66877', table='payments_paymentmethod', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."added_at" IS DISTINCT FROM (NEW."added_at") OR OLD."added_by_id" IS DISTINCT FROM (NEW."added_by_id") OR OLD."billing_address" IS DISTINCT FROM (NEW."billing_address") OR OLD."brand" IS DISTINCT FROM (NEW."brand") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."family" IS DISTINCT FROM (NEW."family") OR OLD."fingerprint" IS DISTINCT FROM (NEW."fingerprint") OR OLD."gateway" IS DISTINCT FROM (NEW."gateway") OR OLD."holder" IS DISTINCT FROM (NEW."holder") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."issuing_country" IS DISTINCT FROM (NEW."issuing_country") OR OLD."last4" IS DISTINCT FROM (NEW."last4") OR OLD."last_decline_reason" IS DISTINCT FROM (NEW."last_decline_reason") OR OLD."last_declined_at" IS DISTINCT FROM (NEW."last_declined_at") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."removal_asked_by_id" IS DISTINCT FROM (NEW."removal_asked_by_id") OR OLD."remove_from" IS DISTINCT FROM (NEW."remove_from") OR OLD."status" IS DISTINCT FROM (NEW."status") OR OLD."valid_until" IS DISTINCT FROM (NEW."valid_until"))', func='INSERT INTO "payments_paymentmethodevent" ("account_id", "added_at", "added_by_id", "billing_address", "brand", "code", "family", "fingerprint", "gateway", "holder", "id", "issuing_country", "last4", "last_decline_reason", "last_declined_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "removal_asked_by_id", "remove_from", "status", "valid_until") VALUES (NEW."account_id", NEW."added_at", NEW."added_by_id", NEW."billing_address", NEW."brand", NEW."code", NEW."family", NEW."fingerprint", NEW."gateway", NEW."holder", NEW."id", NEW."issuing_country", NEW."last4", NEW."last_decline_reason", NEW."last_declined_at", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id", NEW."removal_asked_by_id", NEW."remove_from", NEW."status", NEW."valid_until"); RETURN NULL;', hash='8e6b9470e976bd4eabc3654b824c2f528070d973', operation='UPDATE', pgid='pgtrigger_update_update_12d06', table='payments_paymentmethod', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentmethod',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_paymentmethodevent" ("account_id", "added_at", "added_by_id", "billing_address", "brand", "code", "family", "fingerprint", "gateway", "holder", "id", "issuing_country", "last4", "last_decline_reason", "last_declined_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "removal_asked_by_id", "remove_from", "status", "valid_until") VALUES (OLD."account_id", OLD."added_at", OLD."added_by_id", OLD."billing_address", OLD."brand", OLD."code", OLD."family", OLD."fingerprint", OLD."gateway", OLD."holder", OLD."id", OLD."issuing_country", OLD."last4", OLD."last_decline_reason", OLD."last_declined_at", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id", OLD."removal_asked_by_id", OLD."remove_from", OLD."status", OLD."valid_until"); RETURN NULL;', hash='65cef6d2e86d941915e086ff61074a62ef3cbe5a', operation='DELETE', pgid='pgtrigger_delete_delete_95719', table='payments_paymentmethod', when='AFTER')),
         ),

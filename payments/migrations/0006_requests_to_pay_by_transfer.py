@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -124,27 +124,27 @@ class Migration(migrations.Migration):
             model_name='transferrequest',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'approved'), _negated=True), ('term_days__isnull', False), _connector='OR'), name='approved_with_a_term'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='transferrequest',
             trigger=pgtrigger.compiler.Trigger(name='transfer_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{submitted:in_review,submitted:withdrawn,in_review:question,in_review:approved,in_review:declined,in_review:withdrawn,question:submitted,question:declined,question:withdrawn}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='c23930c2a7e90a0f4d124d01da6fc17df8aa3cdd', operation='UPDATE', pgid='pgtrigger_transfer_status_edges_1fd0a', table='payments_transferrequest', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='transferrequest',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_transferrequestevent" ("account_id", "code", "contact_email", "contact_name", "currency", "decided_at", "decided_by_id", "explanation", "id", "legal_name", "monthly_minor", "note", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "registration_number", "requested_at", "requested_by_id", "status", "term_days", "term_wanted_days") VALUES (NEW."account_id", NEW."code", NEW."contact_email", NEW."contact_name", NEW."currency", NEW."decided_at", NEW."decided_by_id", NEW."explanation", NEW."id", NEW."legal_name", NEW."monthly_minor", NEW."note", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id", NEW."registration_number", NEW."requested_at", NEW."requested_by_id", NEW."status", NEW."term_days", NEW."term_wanted_days"); RETURN NULL;', hash='121620ec51a0d36086e91455bf9ab8aab1f036e4', operation='INSERT', pgid='pgtrigger_insert_insert_12a28', table='payments_transferrequest', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='transferrequest',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."contact_email" IS DISTINCT FROM (NEW."contact_email") OR OLD."contact_name" IS DISTINCT FROM (NEW."contact_name") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."decided_at" IS DISTINCT FROM (NEW."decided_at") OR OLD."decided_by_id" IS DISTINCT FROM (NEW."decided_by_id") OR OLD."explanation" IS DISTINCT FROM (NEW."explanation") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."legal_name" IS DISTINCT FROM (NEW."legal_name") OR OLD."monthly_minor" IS DISTINCT FROM (NEW."monthly_minor") OR OLD."note" IS DISTINCT FROM (NEW."note") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."registration_number" IS DISTINCT FROM (NEW."registration_number") OR OLD."requested_at" IS DISTINCT FROM (NEW."requested_at") OR OLD."requested_by_id" IS DISTINCT FROM (NEW."requested_by_id") OR OLD."status" IS DISTINCT FROM (NEW."status") OR OLD."term_days" IS DISTINCT FROM (NEW."term_days") OR OLD."term_wanted_days" IS DISTINCT FROM (NEW."term_wanted_days"))', func='INSERT INTO "payments_transferrequestevent" ("account_id", "code", "contact_email", "contact_name", "currency", "decided_at", "decided_by_id", "explanation", "id", "legal_name", "monthly_minor", "note", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "registration_number", "requested_at", "requested_by_id", "status", "term_days", "term_wanted_days") VALUES (NEW."account_id", NEW."code", NEW."contact_email", NEW."contact_name", NEW."currency", NEW."decided_at", NEW."decided_by_id", NEW."explanation", NEW."id", NEW."legal_name", NEW."monthly_minor", NEW."note", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id", NEW."registration_number", NEW."requested_at", NEW."requested_by_id", NEW."status", NEW."term_days", NEW."term_wanted_days"); RETURN NULL;', hash='a60d4a185de1687f24b55ab8257be145436aa21e', operation='UPDATE', pgid='pgtrigger_update_update_9d35a', table='payments_transferrequest', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='transferrequest',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_transferrequestevent" ("account_id", "code", "contact_email", "contact_name", "currency", "decided_at", "decided_by_id", "explanation", "id", "legal_name", "monthly_minor", "note", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "registration_number", "requested_at", "requested_by_id", "status", "term_days", "term_wanted_days") VALUES (OLD."account_id", OLD."code", OLD."contact_email", OLD."contact_name", OLD."currency", OLD."decided_at", OLD."decided_by_id", OLD."explanation", OLD."id", OLD."legal_name", OLD."monthly_minor", OLD."note", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id", OLD."registration_number", OLD."requested_at", OLD."requested_by_id", OLD."status", OLD."term_days", OLD."term_wanted_days"); RETURN NULL;', hash='88eba6f41a9be1a85fb56f29eb4bfa9adb2a0b4b', operation='DELETE', pgid='pgtrigger_delete_delete_66421', table='payments_transferrequest', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='transferrequestevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='841c5d74653a9f511b26d6df863254d1073d42ba', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_3feec', table='payments_transferrequestevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='transferrequestevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='cec40bd1f3f9bc07c5a263c8ee343910908ace24', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_71401', table='payments_transferrequestevent', when='BEFORE')),
         ),

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -49,11 +49,11 @@ class Migration(migrations.Migration):
             name='payment',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='payments.payment'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentdecision',
             trigger=pgtrigger.compiler.Trigger(name='written_once', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='9fe554e669b1c4cfa87b304195e14ec884efe456', operation='UPDATE OR DELETE', pgid='pgtrigger_written_once_d9bfa', table='payments_paymentdecision', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paymentdecision',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='f37cbfa5d0bbfa9b7299d151c4f7359afac5c550', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_df70c', table='payments_paymentdecision', when='BEFORE')),
         ),

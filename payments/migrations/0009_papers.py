@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -51,19 +51,19 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('ends_on', None), ('kind', 'receipt'), ('payment__isnull', False), ('starts_on', None)), models.Q(('kind', 'statement'), ('payment', None), ('starts_on__lte', models.F('ends_on'))), _connector='OR'), name='paper_is_of_a_payment_or_of_a_time'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'ready'), _negated=True), models.Q(models.Q(('file', ''), _negated=True), models.Q(('sha256', ''), _negated=True)), _connector='OR'), name='paper_ready_has_a_file')],
             },
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paper',
             trigger=pgtrigger.compiler.Trigger(name='paper_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:ready,pending:failed,failed:pending}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='ae56791d81a00bcb75728631fb766170675411ca', operation='UPDATE', pgid='pgtrigger_paper_status_edges_31ef1', table='payments_paper', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paper',
             trigger=pgtrigger.compiler.Trigger(name='made_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."status" = \'ready\')', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='b88e96e0a04a3d9abdb9f9172880054d2ff28347', operation='UPDATE', pgid='pgtrigger_made_is_final_6c5cb', table='payments_paper', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paper',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='4e810bf88a2039b67a33988623e006b85efddaf9', operation='DELETE', pgid='pgtrigger_kept_ced60', table='payments_paper', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paper',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='7948c15179cf666d450683a38ffecb8f076a3a70', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_31175', table='payments_paper', when='BEFORE')),
         ),

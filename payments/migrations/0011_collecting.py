@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -82,15 +82,15 @@ class Migration(migrations.Migration):
                 'ordering': ['-pk'],
             },
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='profilemethods',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='profilemethods',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='profilemethods',
             name='delete_delete',
         ),
@@ -109,15 +109,15 @@ class Migration(migrations.Migration):
             name='initiated_by',
             field=models.CharField(choices=[('user', 'Paid by a person'), ('automatic', 'Charged automatically'), ('link', 'Paid by the link of a mail')], default='user', max_length=10),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilemethods',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_profilemethodsevent" ("backup_id", "charges_automatically", "default_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (NEW."backup_id", NEW."charges_automatically", NEW."default_id", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id"); RETURN NULL;', hash='86f93a9f55e0ad7448df9517355ea1e0ddbf93ab', operation='INSERT', pgid='pgtrigger_insert_insert_63c16', table='payments_profilemethods', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilemethods',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "payments_profilemethodsevent" ("backup_id", "charges_automatically", "default_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (NEW."backup_id", NEW."charges_automatically", NEW."default_id", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id"); RETURN NULL;', hash='b74d111c04b14870d72d811ec20fcb517962a142', operation='UPDATE', pgid='pgtrigger_update_update_9b73f', table='payments_profilemethods', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilemethods',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_profilemethodsevent" ("backup_id", "charges_automatically", "default_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (OLD."backup_id", OLD."charges_automatically", OLD."default_id", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id"); RETURN NULL;', hash='ed8236de2f73a92f154b24097a48849aae06ab4a', operation='DELETE', pgid='pgtrigger_delete_delete_c90d9', table='payments_profilemethods', when='AFTER')),
         ),
@@ -159,15 +159,15 @@ class Migration(migrations.Migration):
             model_name='collectioncase',
             constraint=models.UniqueConstraint(condition=models.Q(('status', 'open')), fields=('invoice',), name='one_open_case_per_invoice'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='collectioncase',
             trigger=pgtrigger.compiler.Trigger(name='case_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{open:closed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='bafb95e15918e6475ad9d10c2c94adf2dceef65c', operation='UPDATE', pgid='pgtrigger_case_status_edges_374a2', table='payments_collectioncase', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='collectioncase',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='ec924963bf56951fe44cb2e92b7f33749f49db6e', operation='DELETE', pgid='pgtrigger_kept_56a5a', table='payments_collectioncase', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='collectioncase',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='5e98db17e0335bf52db75594b80318de8f010240', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_c9862', table='payments_collectioncase', when='BEFORE')),
         ),
@@ -175,23 +175,23 @@ class Migration(migrations.Migration):
             model_name='collectionstep',
             constraint=models.UniqueConstraint(fields=('case', 'pace', 'day'), name='step_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='collectionstep',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='e356860755a44e335434e475bfa39fe52a578ca0', operation='DELETE', pgid='pgtrigger_kept_a2d70', table='payments_collectionstep', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='collectionstep',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='15fc1f9ea66b6bef214c7b64dd21f1123f18e3ab', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_6b24b', table='payments_collectionstep', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paylink',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='68e7a039e5a575337cb2baf133400ed902e56fa6', operation='DELETE', pgid='pgtrigger_kept_ad590', table='payments_paylink', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paylink',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='c7f6c927acc412b8983072920ba4a735d5ad1131', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_78700', table='payments_paylink', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='paylinkuse',
             trigger=pgtrigger.compiler.Trigger(name='written_once', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='29e746ec67e5e8a3450de43a69826d47b8059359', operation='UPDATE OR DELETE', pgid='pgtrigger_written_once_6416f', table='payments_paylinkuse', when='BEFORE')),
         ),

@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'files of the bank',
             },
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='payment',
             name='payment_status_edges',
         ),
@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
             name='status_before',
             field=models.CharField(choices=[('created', 'Being prepared'), ('requires_action', "Waiting for your bank's check"), ('processing', 'Processing'), ('unknown', 'Outcome unknown'), ('succeeded', 'Paid'), ('failed', 'Declined'), ('cancelled', 'Cancelled'), ('partially_refunded', 'Partly refunded'), ('refunded', 'Refunded'), ('charged_back', 'Charged back'), ('undone', 'Booking undone')], max_length=20),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='payment',
             trigger=pgtrigger.compiler.Trigger(name='payment_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{created:requires_action,created:processing,created:succeeded,created:failed,created:unknown,created:cancelled,requires_action:processing,requires_action:succeeded,requires_action:failed,requires_action:cancelled,requires_action:unknown,processing:succeeded,processing:failed,processing:cancelled,processing:unknown,unknown:requires_action,unknown:processing,unknown:succeeded,unknown:failed,unknown:cancelled,succeeded:partially_refunded,succeeded:refunded,partially_refunded:refunded,succeeded:charged_back,charged_back:succeeded,succeeded:undone}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='1279c55b9b3c3db5d3a918ae746332a0b3d1be7c', operation='UPDATE', pgid='pgtrigger_payment_status_edges_729cb', table='payments_payment', when='BEFORE')),
         ),
@@ -124,19 +124,19 @@ class Migration(migrations.Migration):
             name='file',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='payments.bankfile'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='bankbooking',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='c17de1e48a9c25e777cba0b71cf27c0ea4a9f2ac', operation='DELETE', pgid='pgtrigger_kept_0f35e', table='payments_bankbooking', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='bankbooking',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='c98778acde1cc4399768a37557f3b7631b633b90', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_0c55b', table='payments_bankbooking', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='bankfile',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='157f8fb138232bc42b44168ed397b930dffc9737', operation='DELETE', pgid='pgtrigger_kept_f8887', table='payments_bankfile', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='bankfile',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='be22db0e5a3f3bb439906f4b3fa21a896c5f7269', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_10811', table='payments_bankfile', when='BEFORE')),
         ),
@@ -156,19 +156,19 @@ class Migration(migrations.Migration):
             model_name='bankentry',
             constraint=models.CheckConstraint(condition=models.Q(('settled_minor', 0), models.Q(('settled_minor__gt', 0), ('settled_minor__lte', models.F('amount_minor'))), _connector='OR'), name='booked_within_the_entry'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='bankentry',
             trigger=pgtrigger.compiler.Trigger(name='entry_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{open:booked,open:partly,partly:booked,partly:open,booked:open,booked:partly,open:set_aside,partly:set_aside,set_aside:open}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='d228bb7a06bf44bfd5c077bb5e65d87bcbf3542d', operation='UPDATE', pgid='pgtrigger_entry_status_edges_27655', table='payments_bankentry', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='bankentry',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='ee5c0084f450b1f12996e35b4dcb82871056ef56', operation='DELETE', pgid='pgtrigger_kept_5aef4', table='payments_bankentry', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='bankentry',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='3cce179c0c90e435b585f9a06a0dba6a67862fd6', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_20836', table='payments_bankentry', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='bankentry',
             trigger=pgtrigger.compiler.Trigger(name='what_the_bank_said_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."amount_minor" IS DISTINCT FROM (NEW."amount_minor") OR OLD."booked_on" IS DISTINCT FROM (NEW."booked_on") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."entry_key" IS DISTINCT FROM (NEW."entry_key") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."text" IS DISTINCT FROM (NEW."text"))', func="RAISE EXCEPTION 'what the bank said is final' USING ERRCODE = 'check_violation';", hash='8f199725dfa27eaae719e94bc418e770ffbbfe28', operation='UPDATE', pgid='pgtrigger_what_the_bank_said_is_final_0bf2a', table='payments_bankentry', when='BEFORE')),
         ),

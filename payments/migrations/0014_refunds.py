@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -61,11 +61,11 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'write-offs',
             },
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='payment',
             name='payment_status_edges',
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='payment',
             trigger=pgtrigger.compiler.Trigger(name='payment_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{created:requires_action,created:processing,created:succeeded,created:failed,created:unknown,created:cancelled,requires_action:processing,requires_action:succeeded,requires_action:failed,requires_action:cancelled,requires_action:unknown,processing:succeeded,processing:failed,processing:cancelled,processing:unknown,unknown:requires_action,unknown:processing,unknown:succeeded,unknown:failed,unknown:cancelled,succeeded:partially_refunded,succeeded:refunded,partially_refunded:refunded,succeeded:charged_back,partially_refunded:charged_back,charged_back:succeeded,succeeded:undone}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='fec0059dba02b25609128c673d910e1bd026b153', operation='UPDATE', pgid='pgtrigger_payment_status_edges_729cb', table='payments_payment', when='BEFORE')),
         ),
@@ -121,23 +121,23 @@ class Migration(migrations.Migration):
             model_name='refund',
             constraint=models.CheckConstraint(condition=models.Q(('needs_second', False), ('status__in', ['proposed', 'declined']), models.Q(('agreed_by__isnull', False), models.Q(('agreed_by', models.F('asked_by')), _negated=True)), _connector='OR'), name='refund_agreed_by_a_second_person'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='refund',
             trigger=pgtrigger.compiler.Trigger(name='refund_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{proposed:agreed,proposed:declined,agreed:given_back,agreed:failed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='48c32cdeb3037967b230f24816fb17d2115be2f2', operation='UPDATE', pgid='pgtrigger_refund_status_edges_e0928', table='payments_refund', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='refund',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='1fda3af8db1b5d4f56ee58b94e478dfe06afa21a', operation='DELETE', pgid='pgtrigger_kept_fd094', table='payments_refund', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='refund',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='6defbef885509d3655eae9a71512e3f2e5fc0597', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_0e63b', table='payments_refund', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='refund',
             trigger=pgtrigger.compiler.Trigger(name='within_the_payment', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF NEW.amount_minor + (\n                        SELECT COALESCE(SUM(r.amount_minor), 0) FROM payments_refund r\n                        WHERE r.payment_id = NEW.payment_id AND r.status NOT IN ('declined', 'failed')\n                    ) > (SELECT p.amount_minor FROM payments_payment p WHERE p.id = NEW.payment_id)\n                    THEN RAISE EXCEPTION 'more than payment % would go back', NEW.payment_id\n                         USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='0f8a25c5d2e9186f8785bbc26c65d5a379c2010f', operation='INSERT', pgid='pgtrigger_within_the_payment_68baf', table='payments_refund', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='refund',
             trigger=pgtrigger.compiler.Trigger(name='amount_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."amount_minor" IS DISTINCT FROM (NEW."amount_minor") OR OLD."asked_by_id" IS DISTINCT FROM (NEW."asked_by_id") OR OLD."idempotency_key" IS DISTINCT FROM (NEW."idempotency_key") OR OLD."needs_second" IS DISTINCT FROM (NEW."needs_second") OR OLD."payment_id" IS DISTINCT FROM (NEW."payment_id"))', func="RAISE EXCEPTION 'what was asked for is final' USING ERRCODE = 'check_violation';", hash='a6e1023c295d367a015658a0a78352ee63efda8c', operation='UPDATE', pgid='pgtrigger_amount_is_final_1602d', table='payments_refund', when='BEFORE')),
         ),
@@ -149,7 +149,7 @@ class Migration(migrations.Migration):
             model_name='refundpart',
             constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='refund_part_above_zero'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='refundpart',
             trigger=pgtrigger.compiler.Trigger(name='written_once', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='861062ede06073121728743a73b7510eaead38b4', operation='UPDATE OR DELETE', pgid='pgtrigger_written_once_6f399', table='payments_refundpart', when='BEFORE')),
         ),
@@ -165,15 +165,15 @@ class Migration(migrations.Migration):
             model_name='writeoff',
             constraint=models.CheckConstraint(condition=models.Q(('needs_second', False), ('status__in', ['proposed', 'declined']), models.Q(('agreed_by__isnull', False), models.Q(('agreed_by', models.F('asked_by')), _negated=True)), _connector='OR'), name='write_off_agreed_by_a_second_person'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='writeoff',
             trigger=pgtrigger.compiler.Trigger(name='write_off_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{proposed:done,proposed:declined}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='41776f29c462a8897dcc6cab350c46a8a6370916', operation='UPDATE', pgid='pgtrigger_write_off_status_edges_ac987', table='payments_writeoff', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='writeoff',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='2bb97d1427057beb04e7e2054392903b86dffbcf', operation='DELETE', pgid='pgtrigger_kept_27680', table='payments_writeoff', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='writeoff',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='a3f36fbc40971d26060b0e5c846ef6347e085851', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_34d67', table='payments_writeoff', when='BEFORE')),
         ),

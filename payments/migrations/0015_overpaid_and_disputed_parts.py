@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.db import migrations, models
 
 
@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='allocation',
             name='amount_is_final',
         ),
@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
             name='allocation',
             field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='refund_parts', to='payments.allocation'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='allocation',
             trigger=pgtrigger.compiler.Trigger(name='amount_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."amount_minor" IS DISTINCT FROM (NEW."amount_minor") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."invoice_id" IS DISTINCT FROM (NEW."invoice_id") OR OLD."payment_id" IS DISTINCT FROM (NEW."payment_id"))', func="\n                    IF OLD.status <> 'held' OR NEW.status <> 'settled' OR NEW.amount_minor > OLD.amount_minor\n                       OR (NEW.payment_id, NEW.invoice_id) <> (OLD.payment_id, OLD.invoice_id)\n                    THEN RAISE EXCEPTION 'an allocation is final' USING ERRCODE = 'check_violation';\n                    END IF;\n                    RETURN NEW;\n                ", hash='23ed90f465b8f4101525dbdb3afcb128ee4cc225', operation='UPDATE', pgid='pgtrigger_amount_is_final_87542', table='payments_allocation', when='BEFORE')),
         ),

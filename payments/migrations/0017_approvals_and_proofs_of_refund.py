@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -214,23 +214,23 @@ class Migration(migrations.Migration):
             model_name='approvalrule',
             constraint=models.CheckConstraint(condition=models.Q(('above_minor__gte', 0)), name='approval_limit_not_negative'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='approvalrule',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_approvalruleevent" ("above_minor", "currency", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (NEW."above_minor", NEW."currency", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id"); RETURN NULL;', hash='1ffe9dc3a2c2a0fa29d909408f622cb5944e7757', operation='INSERT', pgid='pgtrigger_insert_insert_d9a32', table='payments_approvalrule', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='approvalrule',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "payments_approvalruleevent" ("above_minor", "currency", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (NEW."above_minor", NEW."currency", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id"); RETURN NULL;', hash='35825aba6cf6e84bd348759906e872c2c82cb1f5', operation='UPDATE', pgid='pgtrigger_update_update_9cd80', table='payments_approvalrule', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='approvalrule',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_approvalruleevent" ("above_minor", "currency", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (OLD."above_minor", OLD."currency", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id"); RETURN NULL;', hash='e5ea0935aef539edc697a7ce3340aed7e76b7d85', operation='DELETE', pgid='pgtrigger_delete_delete_192e0', table='payments_approvalrule', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='approvalruleevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='8995c77b5f602519105848b9e99afc9cf6074bf8', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_ebac2', table='payments_approvalruleevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='approvalruleevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='9c73d2a55577a45523586fd32dd5227eb43640d4', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_4e4c4', table='payments_approvalruleevent', when='BEFORE')),
         ),
@@ -250,31 +250,31 @@ class Migration(migrations.Migration):
             model_name='preparedpayment',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'approved'), _negated=True), models.Q(('decided_by__isnull', False), models.Q(('decided_by', models.F('prepared_by')), _negated=True)), _connector='OR'), name='approved_by_a_second_person'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpayment',
             trigger=pgtrigger.compiler.Trigger(name='prepared_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{waiting:approved,waiting:refused,waiting:withdrawn,waiting:expired,waiting:overtaken,approved:waiting,approved:overtaken}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='810745a6e3a226464f3d210980ce4790ab35fe54', operation='UPDATE', pgid='pgtrigger_prepared_status_edges_98d73', table='payments_preparedpayment', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpayment',
             trigger=pgtrigger.compiler.Trigger(name='kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='1983c535e4bb640b8e60369f88c4a9920ddcb95a', operation='DELETE', pgid='pgtrigger_kept_80bbb', table='payments_preparedpayment', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpayment',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='8be32dd31283c817a7f1a5878fe0cefdd9c34ae7', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_5f3c5', table='payments_preparedpayment', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpayment',
             trigger=pgtrigger.compiler.Trigger(name='what_was_prepared_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."amount_minor" IS DISTINCT FROM (NEW."amount_minor") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."method_id" IS DISTINCT FROM (NEW."method_id") OR OLD."prepared_by_id" IS DISTINCT FROM (NEW."prepared_by_id") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id"))', func="RAISE EXCEPTION 'what was prepared is final' USING ERRCODE = 'check_violation';", hash='3711d6452aa97507493dda4af7a9589475d4c0be', operation='UPDATE', pgid='pgtrigger_what_was_prepared_is_final_fae23', table='payments_preparedpayment', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpayment',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_preparedpaymentevent" ("account_id", "amount_minor", "code", "currency", "decided_at", "decided_by_id", "expires_at", "id", "method_id", "payment_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "prepared_at", "prepared_by_id", "profile_id", "reason", "status") VALUES (NEW."account_id", NEW."amount_minor", NEW."code", NEW."currency", NEW."decided_at", NEW."decided_by_id", NEW."expires_at", NEW."id", NEW."method_id", NEW."payment_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."prepared_at", NEW."prepared_by_id", NEW."profile_id", NEW."reason", NEW."status"); RETURN NULL;', hash='a3dc36009b0ffdd1640596d7d2d06ac32d8e5fc1', operation='INSERT', pgid='pgtrigger_insert_insert_54ae3', table='payments_preparedpayment', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpayment',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "payments_preparedpaymentevent" ("account_id", "amount_minor", "code", "currency", "decided_at", "decided_by_id", "expires_at", "id", "method_id", "payment_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "prepared_at", "prepared_by_id", "profile_id", "reason", "status") VALUES (NEW."account_id", NEW."amount_minor", NEW."code", NEW."currency", NEW."decided_at", NEW."decided_by_id", NEW."expires_at", NEW."id", NEW."method_id", NEW."payment_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."prepared_at", NEW."prepared_by_id", NEW."profile_id", NEW."reason", NEW."status"); RETURN NULL;', hash='afe1b2af6198e809d6e96e770bcfdbafacf2513c', operation='UPDATE', pgid='pgtrigger_update_update_df166', table='payments_preparedpayment', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpayment',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "payments_preparedpaymentevent" ("account_id", "amount_minor", "code", "currency", "decided_at", "decided_by_id", "expires_at", "id", "method_id", "payment_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "prepared_at", "prepared_by_id", "profile_id", "reason", "status") VALUES (OLD."account_id", OLD."amount_minor", OLD."code", OLD."currency", OLD."decided_at", OLD."decided_by_id", OLD."expires_at", OLD."id", OLD."method_id", OLD."payment_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."prepared_at", OLD."prepared_by_id", OLD."profile_id", OLD."reason", OLD."status"); RETURN NULL;', hash='df62aadc7c4181bd48a0e5545a7f192eb368089d', operation='DELETE', pgid='pgtrigger_delete_delete_3ad41', table='payments_preparedpayment', when='AFTER')),
         ),
@@ -286,15 +286,15 @@ class Migration(migrations.Migration):
             model_name='preparedpart',
             constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='prepared_part_above_zero'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpart',
             trigger=pgtrigger.compiler.Trigger(name='written_once', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='c8405c9630778b6db9271818e7b172c49bc2000c', operation='UPDATE OR DELETE', pgid='pgtrigger_written_once_52844', table='payments_preparedpart', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpaymentevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='ec544fd0010b4dd6e4c8e7f115f9f52a442e8a04', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_f30b8', table='payments_preparedpaymentevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='preparedpaymentevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='b621e910679e7c06f4dfa570df34b00a893aa783', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_4b5dc', table='payments_preparedpaymentevent', when='BEFORE')),
         ),

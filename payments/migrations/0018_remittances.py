@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.utils.timezone
 import payments.models.remittances
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -104,11 +104,11 @@ class Migration(migrations.Migration):
             model_name='remittance',
             constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='remittance_above_zero'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='remittance',
             trigger=pgtrigger.compiler.Trigger(name='made_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='0812da1b3cb2c2f173a62541cefa69e57c0a2eb1', operation='UPDATE OR DELETE', pgid='pgtrigger_made_is_final_240d8', table='payments_remittance', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='remittance',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='6c6b127f1f86de3f810ec115118d8e509023c0a5', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_4187f', table='payments_remittance', when='BEFORE')),
         ),
@@ -120,11 +120,11 @@ class Migration(migrations.Migration):
             model_name='remittancepart',
             constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='remittance_part_above_zero'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='remittancepart',
             trigger=pgtrigger.compiler.Trigger(name='made_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='044929035d27bb970269cbe2b3ca577d66efdb25', operation='UPDATE OR DELETE', pgid='pgtrigger_made_is_final_c1846', table='payments_remittancepart', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='remittancepart',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='8db53d9f437e63d4ef98194c5d7414f135e7118c', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_975a7', table='payments_remittancepart', when='BEFORE')),
         ),

@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 import profiles.time_zones
 from django.conf import settings
 from django.db import migrations, models
@@ -127,19 +127,19 @@ class Migration(migrations.Migration):
             model_name='billingprofile',
             constraint=models.UniqueConstraint(fields=('id', 'account'), name='profile_in_one_account'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingprofile',
             trigger=pgtrigger.compiler.Trigger(name='profile_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{under_review:active,active:warned,warned:active,warned:disabled,disabled:active,active:closed,disabled:closed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='7c3a92982c99813d2614964983175b9d6541067f', operation='UPDATE', pgid='pgtrigger_profile_status_edges_89ae1', table='profiles_billingprofile', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingprofile',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_billingprofileevent" ("account_id", "attaches_pdf", "bill_to_id", "code", "created_at", "created_by_id", "currency", "id", "invoice_day", "kind", "name", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "po_number", "sends_invoices", "status", "time_zone", "version") VALUES (NEW."account_id", NEW."attaches_pdf", NEW."bill_to_id", NEW."code", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."id", NEW."invoice_day", NEW."kind", NEW."name", NEW."payment_term_days", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."po_number", NEW."sends_invoices", NEW."status", NEW."time_zone", NEW."version"); RETURN NULL;', hash='c4ed9b0ef9008d0af7bd4d90cf4542f91728b0d5', operation='INSERT', pgid='pgtrigger_insert_insert_02910', table='profiles_billingprofile', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingprofile',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "profiles_billingprofileevent" ("account_id", "attaches_pdf", "bill_to_id", "code", "created_at", "created_by_id", "currency", "id", "invoice_day", "kind", "name", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "po_number", "sends_invoices", "status", "time_zone", "version") VALUES (NEW."account_id", NEW."attaches_pdf", NEW."bill_to_id", NEW."code", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."id", NEW."invoice_day", NEW."kind", NEW."name", NEW."payment_term_days", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."po_number", NEW."sends_invoices", NEW."status", NEW."time_zone", NEW."version"); RETURN NULL;', hash='eb846ca67c75fbc9a8b16338b73862a5294d7aff', operation='UPDATE', pgid='pgtrigger_update_update_1669c', table='profiles_billingprofile', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingprofile',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_billingprofileevent" ("account_id", "attaches_pdf", "bill_to_id", "code", "created_at", "created_by_id", "currency", "id", "invoice_day", "kind", "name", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "po_number", "sends_invoices", "status", "time_zone", "version") VALUES (OLD."account_id", OLD."attaches_pdf", OLD."bill_to_id", OLD."code", OLD."created_at", OLD."created_by_id", OLD."currency", OLD."id", OLD."invoice_day", OLD."kind", OLD."name", OLD."payment_term_days", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."po_number", OLD."sends_invoices", OLD."status", OLD."time_zone", OLD."version"); RETURN NULL;', hash='6d2f1582e6bddde68119cb90014594e28ce9ac9c', operation='DELETE', pgid='pgtrigger_delete_delete_3df75', table='profiles_billingprofile', when='AFTER')),
         ),
@@ -147,19 +147,19 @@ class Migration(migrations.Migration):
             model_name='profilerole',
             constraint=models.UniqueConstraint(fields=('profile', 'user'), name='one_profile_role_per_person'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilerole',
             trigger=pgtrigger.compiler.Trigger(name='last_owner_stays', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."expires_on" IS NULL AND OLD."role" = \'profile_owner\')', constraint='CONSTRAINT', declare='DECLARE owned_account bigint;', func="\n            SELECT account_id INTO owned_account FROM profiles_billingprofile\n                WHERE id = OLD.profile_id AND kind = 'standard' AND status <> 'closed';\n            PERFORM 1 FROM accounts_billingaccount WHERE id = owned_account FOR NO KEY UPDATE;\n            IF owned_account IS NOT NULL AND NOT EXISTS (\n                SELECT 1 FROM profiles_profilerole\n                WHERE profile_id = OLD.profile_id AND role = 'profile_owner' AND expires_on IS NULL\n            ) AND NOT EXISTS (\n                SELECT 1 FROM accounts_accountrole\n                WHERE account_id = owned_account\n                    AND role IN ('account_owner', 'account_administrator') AND expires_on IS NULL\n            ) THEN\n                RAISE EXCEPTION 'billing profile % would be left without an owner', OLD.profile_id\n                    USING ERRCODE = 'check_violation';\n            END IF;\n            RETURN NULL;\n        ", hash='05ea5fe45a3da31541966d2f54a92a2ecc43d36a', operation='UPDATE OR DELETE', pgid='pgtrigger_last_owner_stays_67cbc', table='profiles_profilerole', timing='DEFERRABLE INITIALLY DEFERRED', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilerole',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_profileroleevent" ("assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "role", "user_id") VALUES (NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id", NEW."role", NEW."user_id"); RETURN NULL;', hash='5d87cd59502b584bffdb0d7ac0ac9b5ee74b18f9', operation='INSERT', pgid='pgtrigger_insert_insert_c6273', table='profiles_profilerole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilerole',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "profiles_profileroleevent" ("assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "role", "user_id") VALUES (NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id", NEW."role", NEW."user_id"); RETURN NULL;', hash='a08f47431906f60e79170f0d841e0225b1b31841', operation='UPDATE', pgid='pgtrigger_update_update_d5e2c', table='profiles_profilerole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilerole',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_profileroleevent" ("assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "role", "user_id") VALUES (OLD."assigned_at", OLD."assigned_by_id", OLD."expires_on", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id", OLD."role", OLD."user_id"); RETURN NULL;', hash='72af7331bec5160454fcd4d525fd73384b9ec6b3', operation='DELETE', pgid='pgtrigger_delete_delete_7ec48', table='profiles_profilerole', when='AFTER')),
         ),

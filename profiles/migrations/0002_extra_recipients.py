@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -75,19 +75,19 @@ class Migration(migrations.Migration):
                 'abstract': False,
             },
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingprofileevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='62e9ad1fc9ac55675dde5e2d532eb937ed9a454d', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_024e1', table='profiles_billingprofileevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingprofileevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='e08ec259d34c50bf927d67a01d831744c411d114', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_f4882', table='profiles_billingprofileevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profileroleevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='867b5bd8c55a3552daa6e875e424b524a862b6a4', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_99209', table='profiles_profileroleevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profileroleevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='d4c7250e4430d8301a10b45cba87e24574f58ed3', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_522f6', table='profiles_profileroleevent', when='BEFORE')),
         ),
@@ -155,23 +155,23 @@ class Migration(migrations.Migration):
             model_name='extrarecipient',
             constraint=models.UniqueConstraint(models.F('profile'), django.db.models.functions.text.Lower('email'), name='extra_recipient_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='extrarecipient',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_extrarecipientevent" ("added_at", "added_by_id", "asked_at", "confirmed_at", "email", "id", "language", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (NEW."added_at", NEW."added_by_id", NEW."asked_at", NEW."confirmed_at", NEW."email", NEW."id", NEW."language", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id"); RETURN NULL;', hash='2dd2a99ba571a61268d0b2ec86c5804f49c55638', operation='INSERT', pgid='pgtrigger_insert_insert_9ef2f', table='profiles_extrarecipient', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='extrarecipient',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "profiles_extrarecipientevent" ("added_at", "added_by_id", "asked_at", "confirmed_at", "email", "id", "language", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (NEW."added_at", NEW."added_by_id", NEW."asked_at", NEW."confirmed_at", NEW."email", NEW."id", NEW."language", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id"); RETURN NULL;', hash='46468da5663735aa7dcce5fec1f2419fb078c882', operation='UPDATE', pgid='pgtrigger_update_update_b16b0', table='profiles_extrarecipient', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='extrarecipient',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_extrarecipientevent" ("added_at", "added_by_id", "asked_at", "confirmed_at", "email", "id", "language", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id") VALUES (OLD."added_at", OLD."added_by_id", OLD."asked_at", OLD."confirmed_at", OLD."email", OLD."id", OLD."language", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id"); RETURN NULL;', hash='44c385fd24f37d6b60fd5eb854cf866e34d94d9c', operation='DELETE', pgid='pgtrigger_delete_delete_a80a1', table='profiles_extrarecipient', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='extrarecipientevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='da46c07196e8f6cf48844c8c0871e7cbd5a0a306', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_67bb1', table='profiles_extrarecipientevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='extrarecipientevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='bf52fa74958934105b3209be08add8dac566853c', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_29ebc', table='profiles_extrarecipientevent', when='BEFORE')),
         ),
@@ -179,23 +179,23 @@ class Migration(migrations.Migration):
             model_name='invoicemute',
             constraint=models.UniqueConstraint(fields=('profile', 'user'), name='invoice_mute_once'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoicemute',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_invoicemuteevent" ("id", "muted_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "user_id") VALUES (NEW."id", NEW."muted_at", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id", NEW."user_id"); RETURN NULL;', hash='5df4b06ce4a5ecfb80d34ef7c8f6c6765bafe8cd', operation='INSERT', pgid='pgtrigger_insert_insert_e5f75', table='profiles_invoicemute', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoicemute',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "profiles_invoicemuteevent" ("id", "muted_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "user_id") VALUES (NEW."id", NEW."muted_at", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id", NEW."user_id"); RETURN NULL;', hash='f929abf53c2750a3bee2bc3b66b5ffa94f14cea4', operation='UPDATE', pgid='pgtrigger_update_update_43e16', table='profiles_invoicemute', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoicemute',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_invoicemuteevent" ("id", "muted_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "user_id") VALUES (OLD."id", OLD."muted_at", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id", OLD."user_id"); RETURN NULL;', hash='4880f46a7cb70ecca14518a1cab0896a9a83fda3', operation='DELETE', pgid='pgtrigger_delete_delete_7a120', table='profiles_invoicemute', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoicemuteevent',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='3a1d3f3372448fc23650fc01751cf3887acfa137', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_97cf0', table='profiles_invoicemuteevent', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='invoicemuteevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='a3402203ade10447264234efc97610fefb4c819b', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_3feb3', table='profiles_invoicemuteevent', when='BEFORE')),
         ),

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.db import migrations, models
 
 
@@ -14,15 +14,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='billingprofile',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='billingprofile',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='billingprofile',
             name='delete_delete',
         ),
@@ -36,15 +36,15 @@ class Migration(migrations.Migration):
             name='ship_to',
             field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='accounts.address'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingprofile',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_billingprofileevent" ("account_id", "allows_reservations", "attaches_pdf", "bill_to_id", "code", "coming_po_from", "coming_po_number", "created_at", "created_by_id", "currency", "id", "invoice_day", "kind", "marketplace_policy", "name", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "po_number", "sends_invoices", "ship_to_id", "status", "time_zone", "version") VALUES (NEW."account_id", NEW."allows_reservations", NEW."attaches_pdf", NEW."bill_to_id", NEW."code", NEW."coming_po_from", NEW."coming_po_number", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."id", NEW."invoice_day", NEW."kind", NEW."marketplace_policy", NEW."name", NEW."payment_term_days", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."po_number", NEW."sends_invoices", NEW."ship_to_id", NEW."status", NEW."time_zone", NEW."version"); RETURN NULL;', hash='77deadbdf279d75bf1f2fac75bfbecb7a1affdaa', operation='INSERT', pgid='pgtrigger_insert_insert_02910', table='profiles_billingprofile', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingprofile',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "profiles_billingprofileevent" ("account_id", "allows_reservations", "attaches_pdf", "bill_to_id", "code", "coming_po_from", "coming_po_number", "created_at", "created_by_id", "currency", "id", "invoice_day", "kind", "marketplace_policy", "name", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "po_number", "sends_invoices", "ship_to_id", "status", "time_zone", "version") VALUES (NEW."account_id", NEW."allows_reservations", NEW."attaches_pdf", NEW."bill_to_id", NEW."code", NEW."coming_po_from", NEW."coming_po_number", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."id", NEW."invoice_day", NEW."kind", NEW."marketplace_policy", NEW."name", NEW."payment_term_days", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."po_number", NEW."sends_invoices", NEW."ship_to_id", NEW."status", NEW."time_zone", NEW."version"); RETURN NULL;', hash='dda127b92653aeff9218f217d39225ef8a5f68ad', operation='UPDATE', pgid='pgtrigger_update_update_1669c', table='profiles_billingprofile', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='billingprofile',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_billingprofileevent" ("account_id", "allows_reservations", "attaches_pdf", "bill_to_id", "code", "coming_po_from", "coming_po_number", "created_at", "created_by_id", "currency", "id", "invoice_day", "kind", "marketplace_policy", "name", "payment_term_days", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "po_number", "sends_invoices", "ship_to_id", "status", "time_zone", "version") VALUES (OLD."account_id", OLD."allows_reservations", OLD."attaches_pdf", OLD."bill_to_id", OLD."code", OLD."coming_po_from", OLD."coming_po_number", OLD."created_at", OLD."created_by_id", OLD."currency", OLD."id", OLD."invoice_day", OLD."kind", OLD."marketplace_policy", OLD."name", OLD."payment_term_days", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."po_number", OLD."sends_invoices", OLD."ship_to_id", OLD."status", OLD."time_zone", OLD."version"); RETURN NULL;', hash='94bc03b238e2fe2723aa251e2a12e4e0cab73abf', operation='DELETE', pgid='pgtrigger_delete_delete_3df75', table='profiles_billingprofile', when='AFTER')),
         ),

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -15,15 +15,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='profilerole',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='profilerole',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='profilerole',
             name='delete_delete',
         ),
@@ -41,15 +41,15 @@ class Migration(migrations.Migration):
             name='stands_in_for',
             field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilerole',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_profileroleevent" ("assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "role", "stands_in_for_id", "user_id") VALUES (NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."profile_id", NEW."role", NEW."stands_in_for_id", NEW."user_id"); RETURN NULL;', hash='f9d3e07614820d63af469dfbaa005dd7d1da8065', operation='INSERT', pgid='pgtrigger_insert_insert_c6273', table='profiles_profilerole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilerole',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "profiles_profileroleevent" ("assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "role", "stands_in_for_id", "user_id") VALUES (NEW."assigned_at", NEW."assigned_by_id", NEW."expires_on", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."profile_id", NEW."role", NEW."stands_in_for_id", NEW."user_id"); RETURN NULL;', hash='3a09b59247385ee83623b6b4c4288415d711101b', operation='UPDATE', pgid='pgtrigger_update_update_d5e2c', table='profiles_profilerole', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='profilerole',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "profiles_profileroleevent" ("assigned_at", "assigned_by_id", "expires_on", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "profile_id", "role", "stands_in_for_id", "user_id") VALUES (OLD."assigned_at", OLD."assigned_by_id", OLD."expires_on", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."profile_id", OLD."role", OLD."stands_in_for_id", OLD."user_id"); RETURN NULL;', hash='f863518d9c7b7a9adc0e77123bfd31bff067e74f', operation='DELETE', pgid='pgtrigger_delete_delete_7ec48', table='profiles_profilerole', when='AFTER')),
         ),

@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 import subscriptions.models
 from django.conf import settings
 from django.db import migrations, models
@@ -140,19 +140,19 @@ class Migration(migrations.Migration):
             model_name='subscription',
             constraint=models.CheckConstraint(condition=models.Q(('quantity__gte', 1)), name='quantity_at_least_one'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='subscription_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{active:past_due,past_due:active,past_due:disabled,disabled:active,disabled:deleted,active:cancelled,past_due:cancelled,cancelled:deleted}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='391855229f8ad4d919d044af14fc78a919c3c0a4', operation='UPDATE', pgid='pgtrigger_subscription_status_edges_7702e', table='subscriptions_subscription', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "started_on", "status", "term", "unit_price") VALUES (NEW."account_id", NEW."code", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."ended_on", NEW."external_id", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."product_id", NEW."profile_id", NEW."quantity", NEW."started_on", NEW."status", NEW."term", NEW."unit_price"); RETURN NULL;', hash='8c6d353faddf10d77dcb016f1d8980d52ee3947f', operation='INSERT', pgid='pgtrigger_insert_insert_7b204', table='subscriptions_subscription', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "started_on", "status", "term", "unit_price") VALUES (NEW."account_id", NEW."code", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."ended_on", NEW."external_id", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."product_id", NEW."profile_id", NEW."quantity", NEW."started_on", NEW."status", NEW."term", NEW."unit_price"); RETURN NULL;', hash='b4b403a75239736a4f26513e8f079356ebf4de39', operation='UPDATE', pgid='pgtrigger_update_update_fb679', table='subscriptions_subscription', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "started_on", "status", "term", "unit_price") VALUES (OLD."account_id", OLD."code", OLD."created_at", OLD."created_by_id", OLD."currency", OLD."ended_on", OLD."external_id", OLD."id", OLD."name", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."product_id", OLD."profile_id", OLD."quantity", OLD."started_on", OLD."status", OLD."term", OLD."unit_price"); RETURN NULL;', hash='28a66e25085602e5d1efb64a8d39cadcf2eb078c', operation='DELETE', pgid='pgtrigger_delete_delete_a0d64', table='subscriptions_subscription', when='AFTER')),
         ),

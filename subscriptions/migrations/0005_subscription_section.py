@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.db import migrations, models
 
 
@@ -14,15 +14,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='subscription',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='subscription',
             name='update_update',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='subscription',
             name='delete_delete',
         ),
@@ -36,15 +36,15 @@ class Migration(migrations.Migration):
             name='section',
             field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='profiles.invoicesection', verbose_name='section'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "section_id", "started_on", "status", "term", "unit_price") VALUES (NEW."account_id", NEW."code", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."ended_on", NEW."external_id", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."product_id", NEW."profile_id", NEW."quantity", NEW."section_id", NEW."started_on", NEW."status", NEW."term", NEW."unit_price"); RETURN NULL;', hash='893461ff8bfe3f2e05a797a01d7951f78aec6b7f', operation='INSERT', pgid='pgtrigger_insert_insert_7b204', table='subscriptions_subscription', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "section_id", "started_on", "status", "term", "unit_price") VALUES (NEW."account_id", NEW."code", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."ended_on", NEW."external_id", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."product_id", NEW."profile_id", NEW."quantity", NEW."section_id", NEW."started_on", NEW."status", NEW."term", NEW."unit_price"); RETURN NULL;', hash='f80c25af53c88a6362da8adbbac7a4e56d0bb5b0', operation='UPDATE', pgid='pgtrigger_update_update_fb679', table='subscriptions_subscription', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "section_id", "started_on", "status", "term", "unit_price") VALUES (OLD."account_id", OLD."code", OLD."created_at", OLD."created_by_id", OLD."currency", OLD."ended_on", OLD."external_id", OLD."id", OLD."name", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."product_id", OLD."profile_id", OLD."quantity", OLD."section_id", OLD."started_on", OLD."status", OLD."term", OLD."unit_price"); RETURN NULL;', hash='82b4d40aa1f3b85ad01fb7ecd74f796a76741062', operation='DELETE', pgid='pgtrigger_delete_delete_a0d64', table='subscriptions_subscription', when='AFTER')),
         ),

@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -53,11 +53,11 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'moves of subscriptions',
             },
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='subscription',
             name='subscription_status_edges',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='subscription',
             name='update_update',
         ),
@@ -71,11 +71,11 @@ class Migration(migrations.Migration):
             name='last_move_on',
             field=models.DateField(editable=False, null=True),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='subscription_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{active:past_due,past_due:active,past_due:disabled,disabled:active,disabled:deleted,active:cancelled,past_due:cancelled,cancelled:active,cancelled:deleted}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='2d19c96d746713cbd7ca789d95f18a96f14536e9', operation='UPDATE', pgid='pgtrigger_subscription_status_edges_7702e', table='subscriptions_subscription', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."created_by_id" IS DISTINCT FROM (NEW."created_by_id") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."ended_on" IS DISTINCT FROM (NEW."ended_on") OR OLD."external_id" IS DISTINCT FROM (NEW."external_id") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."product_id" IS DISTINCT FROM (NEW."product_id") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."quantity" IS DISTINCT FROM (NEW."quantity") OR OLD."section_id" IS DISTINCT FROM (NEW."section_id") OR OLD."started_on" IS DISTINCT FROM (NEW."started_on") OR OLD."status" IS DISTINCT FROM (NEW."status") OR OLD."term" IS DISTINCT FROM (NEW."term") OR OLD."unit_price" IS DISTINCT FROM (NEW."unit_price"))', func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "section_id", "started_on", "status", "term", "unit_price") VALUES (NEW."account_id", NEW."code", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."ended_on", NEW."external_id", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."product_id", NEW."profile_id", NEW."quantity", NEW."section_id", NEW."started_on", NEW."status", NEW."term", NEW."unit_price"); RETURN NULL;', hash='6d5ddd07d7166f7fb7732f2f4f0a4a982143685e', operation='UPDATE', pgid='pgtrigger_update_update_fb679', table='subscriptions_subscription', when='AFTER')),
         ),
@@ -131,11 +131,11 @@ class Migration(migrations.Migration):
             model_name='subscriptionchange',
             constraint=models.CheckConstraint(condition=models.Q(('counts_from__gt', models.F('term_start')), ('net_minor', 0), _connector='OR'), name='change_on_the_first_day_is_in_the_term'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscriptionchange',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='b82bba1b0d070903a81c4999454431fab471d557', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_05421', table='subscriptions_subscriptionchange', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscriptionchange',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='7dad25714585ad80fd99e3e6da2715a951b98848', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_66127', table='subscriptions_subscriptionchange', when='BEFORE')),
         ),
@@ -159,15 +159,15 @@ class Migration(migrations.Migration):
             model_name='subscriptionmove',
             constraint=models.CheckConstraint(condition=models.Q(('applied_at', None), ('withdrawn_at', None), _connector='OR'), name='move_is_withdrawn_or_applied'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscriptionmove',
             trigger=pgtrigger.compiler.Trigger(name='move_is_kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='c256484e940d770141a543eff4375fe8363de285', operation='DELETE', pgid='pgtrigger_move_is_kept_8f9c0', table='subscriptions_subscriptionmove', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscriptionmove',
             trigger=pgtrigger.compiler.Trigger(name='move_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."asked_at" IS DISTINCT FROM (NEW."asked_at") OR OLD."asked_by_id" IS DISTINCT FROM (NEW."asked_by_id") OR OLD."from_profile_id" IS DISTINCT FROM (NEW."from_profile_id") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."starts_on" IS DISTINCT FROM (NEW."starts_on") OR OLD."subscription_id" IS DISTINCT FROM (NEW."subscription_id") OR OLD."to_profile_id" IS DISTINCT FROM (NEW."to_profile_id"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='a4627aae0cfb606f0b39be7eb5b9a65da9e0651b', operation='UPDATE', pgid='pgtrigger_move_is_final_127c0', table='subscriptions_subscriptionmove', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscriptionmove',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='5bd15673367e39a61f88cddada9c19fd03b7c63c', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_fac84', table='subscriptions_subscriptionmove', when='BEFORE')),
         ),

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.db import migrations, models
 
 
@@ -26,15 +26,15 @@ class Migration(migrations.Migration):
                 'ordering': ['price', 'from_quantity'],
             },
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='subscription',
             name='insert_insert',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='subscription',
             name='delete_delete',
         ),
-        pgtrigger.migrations.RemoveTrigger(
+        core.migration_operations.RemoveTrigger(
             model_name='subscription',
             name='update_update',
         ),
@@ -48,15 +48,15 @@ class Migration(migrations.Migration):
             name='tiers',
             field=models.JSONField(blank=True, db_default=models.Value([], output_field=models.JSONField()), default=list),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "section_id", "started_on", "status", "term", "tiers", "unit_price") VALUES (NEW."account_id", NEW."code", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."ended_on", NEW."external_id", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."product_id", NEW."profile_id", NEW."quantity", NEW."section_id", NEW."started_on", NEW."status", NEW."term", NEW."tiers", NEW."unit_price"); RETURN NULL;', hash='4c1ab9c424d3d7f711e4f695ae95cdc848f315f4', operation='INSERT', pgid='pgtrigger_insert_insert_7b204', table='subscriptions_subscription', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."account_id" IS DISTINCT FROM (NEW."account_id") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."created_by_id" IS DISTINCT FROM (NEW."created_by_id") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."ended_on" IS DISTINCT FROM (NEW."ended_on") OR OLD."external_id" IS DISTINCT FROM (NEW."external_id") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."product_id" IS DISTINCT FROM (NEW."product_id") OR OLD."profile_id" IS DISTINCT FROM (NEW."profile_id") OR OLD."quantity" IS DISTINCT FROM (NEW."quantity") OR OLD."section_id" IS DISTINCT FROM (NEW."section_id") OR OLD."started_on" IS DISTINCT FROM (NEW."started_on") OR OLD."status" IS DISTINCT FROM (NEW."status") OR OLD."term" IS DISTINCT FROM (NEW."term") OR OLD."tiers" IS DISTINCT FROM (NEW."tiers") OR OLD."unit_price" IS DISTINCT FROM (NEW."unit_price"))', func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "section_id", "started_on", "status", "term", "tiers", "unit_price") VALUES (NEW."account_id", NEW."code", NEW."created_at", NEW."created_by_id", NEW."currency", NEW."ended_on", NEW."external_id", NEW."id", NEW."name", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."product_id", NEW."profile_id", NEW."quantity", NEW."section_id", NEW."started_on", NEW."status", NEW."term", NEW."tiers", NEW."unit_price"); RETURN NULL;', hash='3158b525c6197b6d5370c825bc5ab3388a37c01c', operation='UPDATE', pgid='pgtrigger_update_update_fb679', table='subscriptions_subscription', when='AFTER')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "subscriptions_subscriptionevent" ("account_id", "code", "created_at", "created_by_id", "currency", "ended_on", "external_id", "id", "name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product_id", "profile_id", "quantity", "section_id", "started_on", "status", "term", "tiers", "unit_price") VALUES (OLD."account_id", OLD."code", OLD."created_at", OLD."created_by_id", OLD."currency", OLD."ended_on", OLD."external_id", OLD."id", OLD."name", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."product_id", OLD."profile_id", OLD."quantity", OLD."section_id", OLD."started_on", OLD."status", OLD."term", OLD."tiers", OLD."unit_price"); RETURN NULL;', hash='a3617ad560a86fc070aa461e2d0da4d254a164d4', operation='DELETE', pgid='pgtrigger_delete_delete_a0d64', table='subscriptions_subscription', when='AFTER')),
         ),

@@ -4,7 +4,7 @@ import core.codes
 import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
-import pgtrigger.migrations
+import core.migration_operations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -80,11 +80,11 @@ class Migration(migrations.Migration):
             name='request',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='messages', to='support.supportrequest'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='supportfile',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='1d027489dec64134b922c53030ca9918f1c11610', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_93acb', table='support_supportfile', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='supportfile',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='b764575ed71dd33765f9bc0aeee039f4925841c5', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_6164e', table='support_supportfile', when='BEFORE')),
         ),
@@ -96,15 +96,15 @@ class Migration(migrations.Migration):
             model_name='supportrequest',
             constraint=models.CheckConstraint(condition=models.Q(('line', None), ('invoice__isnull', False), _connector='OR'), name='line_of_an_invoice'),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='supportrequest',
             trigger=pgtrigger.compiler.Trigger(name='request_status_edges', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{open:answered,answered:open,open:closed,answered:closed,closed:open,closed:answered}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='4fab7912472287573f91189cf3ca0e1b37e777c2', operation='UPDATE', pgid='pgtrigger_request_status_edges_bd833', table='support_supportrequest', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='supportmessage',
             trigger=pgtrigger.compiler.Trigger(name='no_update_or_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='cd13703b901d40e0338621afda7e79e6ef206492', operation='UPDATE OR DELETE', pgid='pgtrigger_no_update_or_delete_1e787', table='support_supportmessage', when='BEFORE')),
         ),
-        pgtrigger.migrations.AddTrigger(
+        core.migration_operations.AddTrigger(
             model_name='supportmessage',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='d108d666af9ad87efbe481724f212bb433fe5629', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_8ca42', table='support_supportmessage', when='BEFORE')),
         ),
