@@ -544,12 +544,14 @@ def state_after(stage: Stage, actor: str, form: Form, pairs: Pairs, target: Any)
 
 
 def _columns(row: Any) -> dict[str, Any]:
+    """What is stored. Of a row that the form made, only that this one leads to it: its key is new each time."""
     stored = type(row).objects.get(pk=row.pk)
-    return {
-        column.attname: getattr(stored, column.attname)
-        for column in row._meta.concrete_fields
-        if not isinstance(column, models.DateTimeField)
-    }
+    values = {}
+    for column in row._meta.concrete_fields:
+        value, before = getattr(stored, column.attname), getattr(row, column.attname)
+        if not isinstance(column, models.DateTimeField):
+            values[column.attname] = "made" if column.is_relation and before is None and value is not None else value
+    return values
 
 
 # --- The stage --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.tests.factories import SellerFactory, UserFactory
 from billing_portal.invariants import find_violations
-from core.errors import Refused
+from core.errors import Forbidden, Refused
 from core.money import Money
 from core.periods import Month
 from core.policy import Role
@@ -303,3 +303,11 @@ def test_I17_a_booking_is_not_undone_while_a_refund_of_it_is_on_its_way(seller, 
     assert refused.value.code == "refunding"
     confirm_transferred(refund, by=staff)
     assert_well()
+
+
+def test_Q5_a_reader_lets_no_balance_pay(seller, profile):
+    transferred(InvoiceFactory(profile=profile), "150.00", iban=seller.iban)
+    reader = ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER).user
+    with pytest.raises(Forbidden):
+        use_balance(InvoiceFactory(profile=profile), by=reader)
+    assert balance_of(profile) == euros("29")

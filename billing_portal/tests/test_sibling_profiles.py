@@ -11,14 +11,17 @@ from django.utils import timezone
 
 from accounts.tests.factories import BillingAccountFactory, UserFactory
 from billing_portal.todo import tasks
+from core.errors import Forbidden
 from core.jobs import run_due
 from core.mail_classes import MailClass
 from core.messages import queue_message
 from core.models import MailComplaint
 from core.money import Money
 from core.policy import Role
+from invoices.deliveries import Verdict, resend_delivery, verdicts_on_deliveries
 from invoices.models import Delivery, LedgerAccount, ParkReason
 from invoices.services.credits import keep_overpaid
+from invoices.services.sending import repair_delivery, send_invoice_to
 from invoices.tests.factories import OCTOBER, InvoiceFactory, ParkedProfileFactory, PurchaseOrderFactory
 from payments.gateways.sandbox import api
 from payments.gateways.sandbox.cards import SPECIMENS
@@ -232,3 +235,32 @@ def test_T01_no_task_tells_of_a_sibling_profile(happens, account, stranger):
 
     assert words in told(account.roles.get().user)
     assert words not in told(stranger)
+
+
+def test_Q5_nobody_sends_an_invoice_that_they_do_not_see(account):
+    """The pages are shut; here the services are asked past them."""
+    own, hidden = account.profiles.order_by("pk")
+    stranger = ProfileRoleFactory(profile=own, role=Role.PROFILE_OWNER).user
+    invoice = hidden.invoices.get()
+    message = queue_message(
+        to="a@b.example", template="invoice_bounced", mail_class=MailClass.SERVICE, language="en", context={}
+    )
+    delivery = Delivery.objects.create(invoice=invoice, email="a@b.example", reason="extra", message=message)
+    with pytest.raises(Forbidden):
+        send_invoice_to(invoice, email="new@b.example", by=stranger)
+    with pytest.raises(Forbidden):
+        repair_delivery(delivery, email="c@d.example", by=stranger)
+    with pytest.raises(Forbidden):
+        resend_delivery(delivery, by=stranger)
+
+
+def test_Q5_what_somebody_sent_who_sees_it_no_more_does_not_leave(account):
+    own, hidden = account.profiles.order_by("pk")
+    stranger = ProfileRoleFactory(profile=own, role=Role.PROFILE_OWNER).user
+    message = queue_message(
+        to="a@b.example", template="invoice_bounced", mail_class=MailClass.SERVICE, language="en", context={}
+    )
+    delivery = Delivery.objects.create(
+        invoice=hidden.invoices.get(), email="a@b.example", reason="sent", message=message, sent_by=stranger
+    )
+    assert verdicts_on_deliveries([delivery]) == {delivery.pk: Verdict.WITHDRAW}

@@ -399,3 +399,33 @@ def test_somebody_of_another_profile_sees_nothing_of_it(case, client):
     assert case.invoice.number not in listed.content.decode()
     client.force_login(UserFactory())
     assert client.post(reverse("prepared_payment_approval", args=[prepared.code])).status_code == 404
+
+
+def test_Q5_what_waits_is_told_to_nobody_of_another_profile(case):
+    prepared = case.prepare()
+    sibling = BillingProfileFactory(account=case.profile.account)
+    stranger = ProfileRoleFactory(profile=sibling, role=Role.PROFILE_OWNER).user
+    assert approvals.prepared_for([case.invoice], to=case.owner) == prepared
+    assert approvals.prepared_for([case.invoice], to=stranger) is None
+
+
+def test_Q5_who_may_not_pay_any_more_withdraws_nothing(case, client):
+    prepared = case.prepare()
+    case.manager.profile_roles.all().delete()
+    ProfileRoleFactory(profile=case.profile, user=case.manager, role=Role.PROFILE_READER)
+    with pytest.raises(Forbidden):
+        withdraw_payment(prepared, by=type(case.manager).objects.get(pk=case.manager.pk))
+    client.force_login(case.manager)
+    page = client.get(prepared.get_absolute_url()).content.decode()
+    assert reverse("prepared_payment_withdrawal", args=[prepared.code]) not in page
+
+
+def test_Q5_the_verbs_of_an_owner_are_drawn_for_owners(case, client):
+    prepared = case.prepare()
+    reader = ProfileRoleFactory(profile=case.profile, role=Role.PROFILE_READER).user
+    verb = reverse("prepared_payment_approval", args=[prepared.code])
+    shown = {}
+    for person in (case.owner, reader):
+        client.force_login(person)
+        shown[person] = verb in client.get(prepared.get_absolute_url()).content.decode()
+    assert shown == {case.owner: True, reader: False}

@@ -22,7 +22,7 @@ from payments.jobs import make_papers, match_bank_entries
 from payments.models import BankBooking, BankEntry, Paper, Payment, Remittance
 from payments.services.bank import take_in_file, undo_booking
 from payments.services.matching import suggestions
-from payments.services.remittances import make_remittance, received_of
+from payments.services.remittances import make_remittance, payment_file, received_of
 from payments.tests.bank_files import OUR_IBAN, Move, camt
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
@@ -374,3 +374,29 @@ def test_I30_the_account_number_of_the_payer_is_kept_nowhere(client, owner, remi
     client.force_login(owner)
     assert THEIRS.encode() in file_of(client, remittance).content
     assert THEIRS not in caplog.text
+
+
+def test_Q5_who_pays_on_one_profile_chooses_and_finds_its_own_alone(client, profile, invoices, owner, remittance):
+    sibling = BillingProfileFactory(account=profile.account, name="Quite another profile")
+    other = InvoiceFactory(profile=sibling)
+    theirs = make_remittance(profile.account, [other], by=owner)
+    manager = ProfileRoleFactory(profile=profile, role=Role.INVOICE_MANAGER).user
+    ProfileRoleFactory(
+        profile=BillingProfileFactory(account=profile.account, name="Third"), user=manager, role="invoice_manager"
+    )
+    client.force_login(manager)
+    address = f"/billing-accounts/{profile.account.code}/remittances/"
+
+    listed, page = (client.get(address + more) for more in ("", "new/"))
+
+    assert remittance.reference in listed.content.decode().replace(" ", "").replace("\xa0", "")
+    assert theirs.reference not in listed.content.decode().replace(" ", "").replace("\xa0", "")
+    names = [name for _code, name in page.context["profile_choices"]]
+    assert sorted(names) == sorted([profile.name, "Third"])
+    assert page.context["profile"] is not None
+
+
+def test_Q5_a_reader_makes_no_payment_file(profile, remittance):
+    reader = ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER).user
+    with pytest.raises(Forbidden):
+        payment_file(remittance, name="Alfa", iban=THEIRS, pays_on=timezone.localdate(), by=reader)

@@ -55,8 +55,8 @@ def remittance_new(request: HttpRequest, account: BillingAccount) -> HttpRespons
     profile = next((each for each in profiles if each.code == wanted), None)
     if profile is None and not is_whole:
         profile = next(iter(profiles), None)
-    found = Invoice.objects.allowing(request.user, Action.INVOICE_PAY).open().filter(account=account)
-    if profile:
+    found = Invoice.objects.open().filter(account=account)
+    if profile or not is_whole:
         found = found.filter(profile=profile)
     invoices = list(found.select_related("profile").order_by("due_date", "number", "pk")[: MOST_INVOICES + 1])
     more, invoices = len(invoices) > MOST_INVOICES, invoices[:MOST_INVOICES]
