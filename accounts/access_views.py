@@ -78,6 +78,7 @@ def account_handover(request: HttpRequest, account: BillingAccount) -> HttpRespo
 
 
 @requires(Action.ACCOUNT_HAND_OVER, BillingAccount)
+@recently_confirmed
 def account_handover_renewal(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """Send the offer again, with a new link."""
     said = _("%(email)s gets a new offer. The one sent before no longer works.")
@@ -85,6 +86,7 @@ def account_handover_renewal(request: HttpRequest, account: BillingAccount) -> H
 
 
 @requires(Action.ACCOUNT_HAND_OVER, BillingAccount)
+@recently_confirmed
 def account_handover_withdrawal(request: HttpRequest, account: BillingAccount) -> HttpResponse:
     """Take the offer back; both are told."""
     return _change_offer(request, account, withdraw_offer, _("The offer to %(email)s no longer works."))

@@ -9,17 +9,22 @@ from typing import Any
 
 import allauth.account.admin
 import allauth.mfa.admin  # noqa: F401 registers what is taken back below
+import django.contrib.auth.admin  # noqa: F401 as well
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -44,15 +49,18 @@ from accounts.services.passwords import vouch_for
 from accounts.services.sessions import remove_factors
 from accounts.states import NameChangeStatus
 from accounts.validators import registration_label
-from core.admin import ReadOnly, ReadOnlyInline, render_page
+from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
 from core.history import acting
 from core.policy import read_roles, walled
+from core.staff import Presented, render_page
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 # allauth keeps a list of further addresses that this portal does not use.
 admin.site.unregister(EmailAddress)
+# Its page picks permissions in a way that screen readers cannot follow, and names them in English.
+admin.site.unregister(Group)
 # Second factors are removed by a service, which tells the person.
 admin.site.unregister(Authenticator)
 admin.site.site_header = gettext_lazy("Vendor administration")
@@ -133,7 +141,7 @@ class UserAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ("email__istartswith", "name__istartswith")
     ordering = ("name", "pk")
     inlines = (RolesOfPersonInline,)
-    filter_horizontal = ("groups",)
+    formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     readonly_fields = (
         "name",
         "email",
@@ -181,6 +189,48 @@ class UserAdmin(ReadOnly, admin.ModelAdmin):
                 messages.error(request, f"{person}: {refusal}")
             else:
                 messages.success(request, _("%(person)s adds a new one at the next sign-in.") % {"person": person})
+
+
+class PermissionsField(forms.ModelMultipleChoiceField):
+    """What a group may do, by the name of the list and in the reader's language."""
+
+    VERBS = {
+        "view": gettext_lazy("look at"),
+        "add": gettext_lazy("add"),
+        "change": gettext_lazy("change"),
+        "delete": gettext_lazy("delete"),
+    }
+
+    def label_from_instance(self, obj: Any) -> str:
+        verb, _underscore, _model = obj.codename.partition("_")
+        return f"{capfirst(_rows_of(obj.content_type))}: {self.VERBS.get(verb, obj.name)}"
+
+
+def _rows_of(of: ContentType) -> str:
+    """What the rows of that type are called."""
+    model = of.model_class()
+    return str(model._meta.verbose_name_plural) if model else of.model
+
+
+@admin.register(Group)
+class GroupAdmin(Presented, admin.ModelAdmin):
+    """Groups of staff, and what each may do."""
+
+    besides = ("view_posting", "add_correction", "change_dispute")
+    search_fields = ("name__istartswith",)
+    ordering = ("name",)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Of what has a list here, and what pages ask for besides; no page asks for the rest."""
+        shown = ContentType.objects.get_for_models(*self.admin_site._registry).values()
+        asked = models.Q(content_type__in=shown) | models.Q(codename__in=self.besides)
+        rows = Permission.objects.filter(asked).select_related("content_type")
+        return PermissionsField(
+            rows.order_by("content_type__app_label", "content_type__model", "codename"),
+            label=_("Permissions"),
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+        )
 
 
 @admin.register(Organisation)

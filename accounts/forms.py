@@ -313,7 +313,9 @@ class DecisionForm(forms.Form):
     """What staff decides about a request, and why."""
 
     decision = forms.ChoiceField(
-        choices=[("approve", gettext_lazy("Approve")), ("refuse", gettext_lazy("Refuse"))], widget=forms.RadioSelect
+        label=gettext_lazy("Decision"),
+        choices=[("approve", gettext_lazy("Approve")), ("refuse", gettext_lazy("Refuse"))],
+        widget=forms.RadioSelect,
     )
     note = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -657,7 +659,8 @@ class CustomerForm(forms.Form):
 class CountryForm(forms.Form):
     """Which country's address form is shown: sent by GET."""
 
-    country = forms.ChoiceField(label=gettext_lazy("Country"), choices=list(countries))
+    # Asked for by each form: the names are those of the reader's language, and sorted by it.
+    country = forms.ChoiceField(label=gettext_lazy("Country"), choices=lambda: list(countries))
 
 
 class SellerForm(forms.ModelForm):

@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from accounts.models import Audience, ServiceNotice, User
 from accounts.services.service_notices import may_send_notices, notice_people, send_notice, written_for
 from accounts.states import NoticeStatus
-from core.admin import render_page
 from core.errors import Refused
 from core.mail import write_mail
 from core.messages import MailClass
+from core.staff import PresentedRow, render_page
 from core.step_up import recently_confirmed
 
 
@@ -51,7 +51,7 @@ class NoticeForm(forms.ModelForm):
 
 
 @admin.register(ServiceNotice)
-class ServiceNoticeAdmin(admin.ModelAdmin):
+class ServiceNoticeAdmin(PresentedRow, admin.ModelAdmin):
     """Drafts are written here; what was released stays as it is."""
 
     form = NoticeForm

@@ -11,6 +11,8 @@ and its PDF at hand and sends. The server is a process of its own that throws ev
 
 import argparse
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from common import compare, counted, execute, expect, own_database, scalar
 from django.conf import settings
@@ -37,20 +39,31 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--pairs", type=int, default=5)
     options = parser.parse_args(arguments)
     mails, pairs = (40, 1) if options.short else (options.mails, options.pairs)
+    with mail_server() as connections, tempfile.TemporaryDirectory() as media, own_database():
+        settings.MEDIA_ROOT = media
+        measure(mails, pairs)
+    check_connections(len(connections) - pairs, mails * pairs + MAILS_PER_CONNECTION)
+
+
+@contextmanager
+def mail_server() -> Iterator[list[str]]:
+    """A server that throws every mail away, for this process. At the end the list holds a word per connection."""
+    connections: list[str] = []
     server = start_process("-c", _SERVER)
     try:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", int(server.stdout.readline())
-        with tempfile.TemporaryDirectory() as media, own_database():
-            settings.MEDIA_ROOT = media
-            measure(mails, pairs)
+        settings.EMAIL_USE_TLS, settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = False, "", ""
+        yield connections
     finally:
         server.kill()
         said, _nothing = server.communicate()
-    sent = mails * pairs + MAILS_PER_CONNECTION
-    connections = said.count("connection") - pairs
-    print(f"{connections} connections for {sent} mails")
-    expect("at most one connection per hundred mails", connections <= -(-sent // MAILS_PER_CONNECTION), True)
+        connections += said.split()
+
+
+def check_connections(connections: int, mails: int) -> None:
+    print(f"{connections} connections for {mails:,} mails")
+    expect("at most one connection per hundred mails", connections <= -(-mails // MAILS_PER_CONNECTION), True)
 
 
 def measure(mails: int, pairs: int) -> None:

@@ -1,10 +1,11 @@
 """Matching a statement of the bank with what is owed, against reading the file and inserting its rows.
 
-A world of open invoices, and a camt.053 with all that Dutch banks send of a movement. Most movements
-carry a payment reference, some a number and the amount, and some nothing that names an invoice. Ours
-is all that follows the import: what a movement pays, its payment, allocation, posting, receipt number
-and paper. It takes at most three times as long as reading the file and writing its movements down, and
-its memory does not grow with the file.
+A world of open invoices, each with its case of collecting, and a camt.053 with all that Dutch banks
+send of a movement. Most movements carry a payment reference, some a number and the amount, and some
+nothing that names an invoice. Ours is all that follows the import: what a movement pays, its payment,
+allocation, posting, receipt number and paper, the end of the case, and what was paid too much. It
+takes at most three times as long as reading the file and writing its movements down, and its memory does
+not grow with the file.
 
     python benchmarks/run.py matching [--short] [--invoices 100000] [--entries 20000] [--pairs 3]
 
@@ -105,7 +106,13 @@ def seed(invoices: int) -> None:
         " generate_series(1, %(copies)s) copy WHERE kind = 'invoice' AND status = 'due'",
         {"copies": invoices // PROFILES + 1},
     )
-    execute("SET session_replication_role = DEFAULT; ANALYZE invoices_invoice")
+    execute("SET session_replication_role = DEFAULT")
+    execute(
+        "INSERT INTO payments_collectioncase (invoice_id, pace, status, standing, day_zero, next_at, opened_at)"
+        " SELECT id, 'normal', 'open', 'fine', due_date, due_date + interval '1 day', now() FROM invoices_invoice"
+        " WHERE kind = 'invoice' AND status = 'due'"
+    )
+    execute("ANALYZE invoices_invoice, payments_collectioncase")
 
 
 def open_invoices() -> int:
@@ -117,7 +124,8 @@ def statement(number: int, entries: int) -> bytes:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT number, total_minor - prepaid_minor FROM invoices_invoice WHERE kind = 'invoice'"
-            " AND status = 'due' AND settled_minor = 0 ORDER BY id OFFSET %s LIMIT %s",
+            " AND status = 'due' AND settled_minor = 0 AND currency = 'EUR' AND total_minor - prepaid_minor > 100"
+            " ORDER BY id OFFSET %s LIMIT %s",
             [max(number, 0), entries],
         )
         owed = cursor.fetchall()
@@ -171,6 +179,7 @@ def check(pair: int, entries: int) -> None:
     expect("payments", scalar("SELECT count(*) FROM payments_payment WHERE receipt_number IS NOT NULL"), 17 * done)
     expect("papers", scalar("SELECT count(*) FROM payments_paper WHERE kind = 'receipt'"), 17 * done)
     expect("paid", scalar("SELECT count(*) FROM invoices_invoice WHERE status = 'paid'"), 16 * done)
+    expect("closed cases", scalar("SELECT count(*) FROM payments_collectioncase WHERE status = 'closed'"), 16 * done)
     for what, sql in _EQUAL.items():
         expect(what, scalar(sql), 0)
 

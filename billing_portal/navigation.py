@@ -114,6 +114,24 @@ ACCOUNT_MENU: tuple[Entry, ...] = (
     Entry("layers", _("Switch scope"), "scopes"),
 )
 
+# Pages of one row have addresses of their own: which list each of them belongs to.
+_LISTS = {
+    "access-reviews": "account_access",
+    "billing-profiles": "profiles",
+    "card-setups": "payment_methods",
+    "corrections": "invoices",
+    "invoices": "invoices",
+    "organisations": "organisations",
+    "payment-methods": "payment_methods",
+    "payments": "payments",
+    "prepared-payments": "payments",
+    "purchase-orders": "purchase_orders",
+    "remittances": "remittances",
+    "statements": "statements",
+    "subscriptions": "subscriptions",
+    "support-requests": "support_requests",
+    "transfer-requests": "profiles",
+}
 # An online-services account keeps a profile per subscription and never shows one (architecture §3).
 _ONLY_WITH_PROFILES = frozenset({"profiles", "purchase_orders"})
 # For who keeps the people or the profile of an organisation.
@@ -161,4 +179,4 @@ def _current(entry: Entry, href: str, path: str) -> str:
     if path == href:
         return "page"
     below = path.startswith(href) and entry.route not in {"home", "account_overview"}
-    return "true" if below else ""
+    return "true" if below or _LISTS.get(path.split("/")[1]) == entry.route else ""

@@ -21,7 +21,7 @@ ON_THEIR_WAY_AT_MOST = 1000
 def wake() -> None:
     """Write the slots of the clock that have come, and send on what is due."""
     jobs.tick()
-    for job in jobs.registry().values():
+    for job in jobs.waiting():
         send_on(job)
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy, ngettext
 
 from core.models import JobClaim, JobSlot, MailComplaint, MailEvent, MailEventStatus, Message, MessageAttempt
+from core.staff import PresentedRow
 from core.states import move_all
 from core.templatetags.ui import money
 
@@ -25,15 +25,7 @@ def amount_of(name: str, label: Any) -> Any:
     return shown
 
 
-def render_page(
-    of: "admin.ModelAdmin[Any]", request: HttpRequest, template: str, /, *, title: str, **context: Any
-) -> HttpResponse:
-    """A page of staff's own making, in the frame of the admin: its menus, its trail and its signed-in person."""
-    frame = of.admin_site.each_context(request)
-    return render(request, template, {**frame, "title": title, "opts": of.opts, **context})
-
-
-class ReadOnly:
+class ReadOnly(PresentedRow):
     """Looked at here, changed elsewhere. Never deleted."""
 
     actions: Any = None
@@ -49,12 +41,18 @@ class ReadOnly:
 
 
 class ReadOnlyInline(ReadOnly, admin.TabularInline):
+    """Rows that belong to another, below it."""
+
+    template = "admin/rows_below.html"
     extra = 0
     can_delete = False
     show_change_link = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields
+        return [self.column(name) for name in self.fields]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [(None, {"fields": self.get_readonly_fields(request, obj)})]
 
 
 class MessageAttemptInline(ReadOnlyInline):
@@ -66,14 +64,13 @@ class MessageAttemptInline(ReadOnlyInline):
 class MessageAdmin(ReadOnly, admin.ModelAdmin):
     """Every mail, and what the mail server said of it."""
 
-    list_display = ("created_at", "recipient", "template", "reference", "status", "attempts", "last_error")
+    list_display = ("created_at", "recipient", "status", "template", "reference", "attempts", "last_error")
     list_filter = ("status", "created_at", "mail_class", "possibly_twice")
     search_fields = ("recipient__startswith", "reference__startswith", "message_id__exact")
     ordering = ("-pk",)
     exclude = ("secret_context",)
     inlines = (MessageAttemptInline,)
     actions = ("try_now",)
-    show_full_result_count = False
 
     def has_try_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("core.change_message")  # type: ignore[union-attr]
@@ -95,7 +92,6 @@ class MailEventAdmin(ReadOnly, admin.ModelAdmin):
     ordering = ("-pk",)
     raw_id_fields = ("message",)
     actions = ("look_again",)
-    show_full_result_count = False
 
     def has_look_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("core.change_mailevent")  # type: ignore[union-attr]
@@ -117,7 +113,6 @@ class MailComplaintAdmin(ReadOnly, admin.ModelAdmin):
     ordering = ("-pk",)
     raw_id_fields = ("message",)
     actions = ("lift",)
-    show_full_result_count = False
 
     def has_lift_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("core.change_mailcomplaint")  # type: ignore[union-attr]
@@ -148,6 +143,7 @@ class JobClaimAdmin(ReadOnly, admin.ModelAdmin):
 
     list_display = ("job", "row_id", "started_at", "until", "tries_left", "last_error")
     list_filter = (Stopped, "job", "tries_left")
+    search_fields = ("job__startswith", "last_error__icontains")
     ordering = ("tries_left", "-until")
     actions = ("try_again",)
 

@@ -7,11 +7,15 @@ that WCAG 2.2 asks for is there (1.4.3: 4.5 to 1 for text, 1.4.11: 3 to 1 for wh
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 WHITE, BLACK, INK = "#ffffff", "#000000", "#161a22"
 TEXT, SHAPE = 4.5, 3.0
 # A button is known by its words; its ground has only to be seen.
 VISIBLE = 1.4
+# The middle series of a chart, on the surface, is no darker (in the light look) than this; series beside each other
+# are so far apart.
+MIDDLE, APART = 4.6, 1.9
 # The grounds of static/css/tokens.css on which a shade has to be seen: the surface, and the darkest of the light ones
 # or the lightest of the dark ones.
 LIGHT_SURFACE, LIGHT_WORST = WHITE, "#ebeef2"
@@ -24,7 +28,8 @@ _STEP = 0.02
 @dataclass(frozen=True)
 class Shades:
     """A colour in one look: shapes and the words on them, shapes under the pointer, links, a quiet ground with its
-    edge, words on that; and the ground of a button, which is the colour itself where it can be told from the page."""
+    edge, words on that; the ground of a button, which is the colour itself where it can be told from the page; and the
+    series of a chart, each of which can be told from the next."""
 
     accent: str
     on_accent: str
@@ -35,10 +40,17 @@ class Shades:
     words: str
     button: str
     on_button: str
+    charts: tuple[str, str, str]
 
 
-OWN_LIGHT = Shades(ACCENT, WHITE, "#1c43b0", ACCENT, "#f0f5ff", "#bfd3ff", "#1c43b0", ACCENT, WHITE)
-OWN_DARK = Shades("#3d69e3", WHITE, "#325cd0", "#8fb2ff", "#17223b", "#2b4278", "#a9c4ff", "#3d69e3", WHITE)
+OWN_LIGHT = Shades(
+    *(ACCENT, WHITE, "#1c43b0", ACCENT, "#f0f5ff", "#bfd3ff", "#1c43b0", ACCENT, WHITE),
+    charts=("#1c43b0", "#5b87f5", "#b3caff"),
+)
+OWN_DARK = Shades(
+    *("#3d69e3", WHITE, "#325cd0", "#8fb2ff", "#17223b", "#2b4278", "#a9c4ff", "#3d69e3", WHITE),
+    charts=("#93b4ff", "#4a78f0", "#263f82"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,11 +63,11 @@ class Brand:
     logo_width: int = 0
     logo_height: int = 0
 
-    @property
+    @cached_property
     def light(self) -> Shades:
         return light_shades(self.accent) if self.accent else OWN_LIGHT
 
-    @property
+    @cached_property
     def dark(self) -> Shades:
         return dark_shades(self.accent) if self.accent else OWN_DARK
 
@@ -98,7 +110,7 @@ def light_shades(colour: str) -> Shades:
     soft = mixed(colour, WHITE, 0.93)
     link = readable(colour, LIGHT_SURFACE, LIGHT_WORST)
     words = readable(mixed(link, BLACK, 0.12), soft, LIGHT_WORST, ratio=5)
-    return _shades(colour, accent, LIGHT_SURFACE, link, soft, words)
+    return _shades(colour, accent, LIGHT_SURFACE, link, soft, words, BLACK)
 
 
 def dark_shades(colour: str) -> Shades:
@@ -107,13 +119,29 @@ def dark_shades(colour: str) -> Shades:
     soft = mixed(colour, DARK_SURFACE, 0.84)
     link = readable(colour, DARK_SURFACE, DARK_WORST, toward=WHITE)
     words = readable(mixed(link, WHITE, 0.2), soft, DARK_WORST, toward=WHITE, ratio=5)
-    return _shades(colour, accent, DARK_SURFACE, link, soft, words)
+    return _shades(colour, accent, DARK_SURFACE, link, soft, words, WHITE)
 
 
-def _shades(colour: str, accent: str, surface: str, link: str, soft: str, words: str) -> Shades:
+def _shades(colour: str, accent: str, surface: str, link: str, soft: str, words: str, far: str) -> Shades:
+    """`far` is black or white, whichever the surface is not."""
+    charts = _series(accent, surface, far)
     button = colour.lower() if contrast(colour, surface) >= VISIBLE else accent
     edge = mixed(colour, surface, 0.66)
-    return Shades(accent, words_on(accent), _under_pointer(accent), link, soft, edge, words, button, words_on(button))
+    on_accent, hover, on_button = words_on(accent), _under_pointer(accent), words_on(button)
+    return Shades(accent, on_accent, hover, link, soft, edge, words, button, on_button, charts)
+
+
+def _series(accent: str, surface: str, far: str) -> tuple[str, str, str]:
+    """A middle shade that can be seen on the surface, one further from it and one nearer to it."""
+    middle, share = accent, 0.0
+    while contrast(middle, surface) > MIDDLE:
+        share += _STEP
+        middle = mixed(accent, surface, share)
+    return (
+        readable(middle, middle, toward=far, ratio=APART),
+        middle,
+        readable(middle, middle, toward=surface, ratio=APART),
+    )
 
 
 def _under_pointer(accent: str) -> str:

@@ -27,9 +27,11 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from types import TracebackType
 from typing import Any, Literal
 
+from django.core.exceptions import EmptyResultSet
 from django.db import Error, connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -158,8 +160,13 @@ def clock(
 
 def registry() -> dict[str, Job]:
     """Every job of every app by its name."""
-    autodiscover_modules(*JOB_MODULES)
+    _discover()
     return _jobs
+
+
+@cache
+def _discover() -> None:
+    autodiscover_modules(*JOB_MODULES)
 
 
 def clocks() -> dict[str, Clock]:
@@ -177,11 +184,34 @@ def run_due(*, limit: int | None = None, only: Iterable[str] = ()) -> int:
     tried = 0
     while not stopping() and (limit is None or tried < limit):
         before = tried
-        for each in _chosen(only):
+        for each in waiting(only=only):
             tried += run_some(each)
         if tried == before:
             break
     return tried
+
+
+def waiting(*, only: Iterable[str] = ()) -> list[Job]:
+    """The jobs that have due rows which nobody has in hand, asked in one statement: workers look twice a second."""
+    now, chosen = timezone.now(), _chosen(only)
+    asked: list[str] = []
+    parameters: list[Any] = []
+    for each in chosen:
+        try:
+            due, of_due = each.due(now).order_by().values("pk").query.get_compiler(connection=connection).as_sql()
+        except EmptyResultSet:
+            continue
+        asked.append(
+            f"SELECT %s WHERE EXISTS (SELECT FROM ({due}) AS due (row_id) WHERE NOT EXISTS (SELECT FROM core_jobclaim"  # noqa: S608
+            " AS claim WHERE claim.job = %s AND claim.row_id = due.row_id AND (claim.until > %s OR tries_left = 0)))"
+        )
+        parameters += [each.name, *of_due, each.name, now]
+    if not asked:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(asked), parameters)
+        names = {name for (name,) in cursor.fetchall()}
+    return [each for each in chosen if each.name in names]
 
 
 def run_some(job: Job) -> int:

@@ -17,13 +17,16 @@ thinks about one mail, one of the next handful is written.
 import logging
 import secrets
 import smtplib
-from base64 import b64encode, encodebytes
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
+from email.generator import BytesGenerator
+from email.policy import Compat32
 from functools import cache, cached_property, partial
+from io import BytesIO
 from types import TracebackType
 from typing import Any
 
@@ -57,6 +60,9 @@ RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, *[60] *
 LONGEST_WORDS = 1000
 # Files kept encoded for the mails of a batch that carry them too.
 KEPT_BYTES = 32 * 1024 * 1024
+# Of a header (RFC 5322), and of a file in base64 (RFC 2045).
+LONGEST_LINE = 78
+ENCODED_LINE = 76
 
 EXPIRED = gettext_noop("Its content expired before it could be sent.")
 RIGHT_GONE = gettext_noop("The recipient may no longer read it.")
@@ -417,7 +423,7 @@ class Writer:
             EmailAttachment(attachment.filename, token, attachment.mimetype)
             for attachment, token in zip(mail.attachments, tokens, strict=True)
         ]
-        wire: bytes = light.message().as_bytes(linesep="\r\n")  # type: ignore[call-arg]
+        wire = bytes_of(light)
         for token, name in tokens.items():
             wire = wire.replace(b64encode(token), self._files[name][1], 1)
         mail.wire = wire
@@ -429,8 +435,35 @@ class Writer:
                 self._files.clear()
             with default_storage.open(name) as file:
                 content = file.read()
-            self._files[name] = content, encodebytes(content).strip().replace(b"\n", b"\r\n")
+            encoded = b64encode(content)
+            lines = (encoded[start : start + ENCODED_LINE] for start in range(0, len(encoded), ENCODED_LINE))
+            self._files[name] = content, b"\r\n".join(lines)
         return self._files[name][0]
+
+
+class _PlainHeaders(Compat32):
+    """Headers as ever; a short plain one, and nearly every header is, is written without looking where to fold it."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        line = f"{name}: {value}"
+        if len(line) <= LONGEST_LINE and line.isascii() and line.isprintable():
+            return line.encode() + b"\r\n"
+        return super().fold_binary(name, value)
+
+
+_HEADERS = _PlainHeaders(linesep="\r\n")
+
+
+def bytes_of(mail: EmailMultiAlternatives) -> bytes:
+    """What goes over the line. What parts its parts nobody can guess, so no part is searched for it."""
+    message = mail.message()
+    for part in message.walk():
+        if part.is_multipart():
+            kind = part.get_content_type()
+            part.replace_header("Content-Type", f'{kind}; boundary="{secrets.token_hex(16)}"')
+    written = BytesIO()
+    BytesGenerator(written, mangle_from_=False, policy=_HEADERS).flatten(message)
+    return written.getvalue()
 
 
 def read_file(name: str) -> bytes:

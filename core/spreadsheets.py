@@ -7,7 +7,8 @@ from decimal import Decimal
 from io import StringIO
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.utils.http import content_disposition_header
 
 PORTION = 64 * 1024
 # A cell that begins like this is a formula to some spreadsheet; with an apostrophe before it, it is a text.
@@ -20,13 +21,12 @@ def csv_response(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]
     Numbers stay numbers and days are ISO 8601; every other cell is quoted text, and one that would be
     a formula is defused. `name` comes from the code and holds letters, digits and dashes.
     """
-    text = StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow([str(title) for title in header])
-    writer.writerows([[cell(value) for value in row] for row in rows])
-    response = HttpResponse(text.getvalue().encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    return response
+    return HttpResponse(b"".join(csv_stream(header, rows)), headers=_headers(f"{name}.csv"))
+
+
+def csv_download(name: str, portions: Iterable[bytes]) -> StreamingHttpResponse:
+    """What `csv_stream` yields as the download of that name, sent while it is made."""
+    return StreamingHttpResponse(portions, headers=_headers(name))
 
 
 def csv_stream(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
@@ -42,6 +42,14 @@ def csv_stream(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator
             text.seek(0)
             text.truncate()
     yield text.getvalue().encode()
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": content_disposition_header(as_attachment=True, filename=name) or "attachment",
+        "Cache-Control": "no-store",
+    }
 
 
 def cell(value: Any) -> int | Decimal | str:

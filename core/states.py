@@ -43,10 +43,10 @@ def move(obj: Any, to: str, **fields: Any) -> None:
     note_move(obj, to, **fields)
 
 
-def move_all(rows: Sequence[Any], to: str, **fields: Any) -> list[Any]:
+def move_all(rows: Sequence[Any], to: str, *, are_locked: bool = False, **fields: Any) -> list[Any]:
     """Move these rows of one model as `move` does, in two statements whatever their number. Returns those that moved;
     the others were moved by somebody else meanwhile and are as they left them. In the caller's transaction, or one of
-    its own.
+    its own. `are_locked`: the caller read them under a lock, so all of them move, in one statement.
 
     Raises Refused `no_such_edge` where one of them may not go there; then none did.
     """
@@ -58,9 +58,11 @@ def move_all(rows: Sequence[Any], to: str, **fields: Any) -> list[Any]:
             move(row, to)
     known = {row.pk: row.status for row in rows}
     with transaction.atomic(savepoint=False):
-        locked = model._base_manager.select_for_update().filter(pk__in=known).order_by("pk").values_list("pk", "status")
-        free = {pk for pk, status in locked if known[pk] == status}
-        model._base_manager.filter(pk__in=free).update(status=to, **fields)
+        free = set(known)
+        if not are_locked:
+            stored = model._base_manager.select_for_update().filter(pk__among=known).order_by("pk")
+            free = {pk for pk, status in stored.values_list("pk", "status") if known[pk] == status}
+        model._base_manager.filter(pk__among=free).update(status=to, **fields)
     moved = [row for row in rows if row.pk in free]
     for row in moved:
         note_move(row, to, **fields)

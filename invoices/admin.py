@@ -19,7 +19,7 @@ from invoices.states import DocumentStatus
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(PreviewsMails, CreditsInvoices, ReadOnly, admin.ModelAdmin):
+class InvoiceAdmin(ReadOnly, PreviewsMails, CreditsInvoices):
     change_form_template = "invoices/admin/invoice.html"
     net = amount_of("net", gettext_lazy("Net"))
     credit_applied = amount_of("credit", gettext_lazy("Credit applied"))
@@ -28,7 +28,7 @@ class InvoiceAdmin(PreviewsMails, CreditsInvoices, ReadOnly, admin.ModelAdmin):
     prepaid = amount_of("prepaid", gettext_lazy("Paid in advance"))
     settled = amount_of("settled", gettext_lazy("Settled"))
     amount_due = amount_of("amount_due", gettext_lazy("Amount due"))
-    list_display = ("number", "kind", "account", "profile_name", "issue_date", "due_date", "status", "total")
+    list_display = ("number", "account", "total", "status", "issue_date", "due_date", "kind", "profile_name")
     fields = (
         *("number", "kind", "status", "account", "profile", "period_start", "period_end", "issue_date", "due_date"),
         *("net", "credit_applied", "vat", "total", "prepaid", "settled", "amount_due"),
@@ -39,7 +39,6 @@ class InvoiceAdmin(PreviewsMails, CreditsInvoices, ReadOnly, admin.ModelAdmin):
     list_select_related = ("account",)
     search_fields = ("number__startswith",)
     ordering = ("-issue_date", "-pk")
-    show_full_result_count = False
 
 
 @admin.register(Document)
@@ -52,7 +51,6 @@ class DocumentAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ("invoice__number__startswith",)
     ordering = ("-pk",)
     actions = ("make_again",)
-    show_full_result_count = False
 
     def has_make_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("invoices.change_document")  # type: ignore[union-attr]
@@ -74,3 +72,4 @@ class ChargeImportAdmin(ReadOnly, admin.ModelAdmin):
 @admin.register(NumberSeries)
 class NumberSeriesAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("kind", "prefix", "next_number", "last_issue_date")
+    ordering = ("kind",)

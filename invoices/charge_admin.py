@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin import ReadOnly
-from core.admin import render_page
 from core.errors import Refused
 from core.forms import posted
+from core.staff import render_page
 from invoices.models import ChargeUpload
 from invoices.services.charge_uploads import upload_charges
 from invoices.states import UploadStatus
@@ -37,7 +37,6 @@ class ChargeUploadAdmin(ReadOnly, admin.ModelAdmin):
     list_filter = ("status",)
     search_fields = ("file_name__startswith",)
     ordering = ("-uploaded_at", "-pk")
-    show_full_result_count = False
     change_list_template = "invoices/admin/charge_uploads.html"
     fields = (
         *("file_name", "size_bytes", "status", "refusal", "rows_read", "added_rows", "known_rows", "refused_rows"),

@@ -12,9 +12,10 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly, render_page
+from core.admin import ReadOnly
 from core.errors import Refused
 from core.forms import posted
+from core.staff import render_page
 from invoices.correction_forms import CreditLinesForm, DecideForm, VoidForm, wanted_changes
 from invoices.models import Correction, CorrectionRequest, Invoice
 from invoices.services.correcting import credit_lines, void_invoice
@@ -37,7 +38,6 @@ class CorrectionRequestAdmin(ReadOnly, admin.ModelAdmin):
         *("requested_by", "requested_at", "answer", "decided_by", "decided_at"),
     )
     readonly_fields = fields
-    show_full_result_count = False
 
     @admin.display(description=gettext_lazy("Should be"))
     def wanted(self, asked: CorrectionRequest) -> str:

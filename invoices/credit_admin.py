@@ -10,9 +10,10 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly, ReadOnlyInline, amount_of, render_page
+from core.admin import ReadOnly, ReadOnlyInline, amount_of
 from core.errors import Refused
 from core.forms import posted
+from core.staff import render_page
 from core.templatetags.ui import money
 from invoices.forms_credits import GiveCreditForm, MoveCreditForm, ReasonForm
 from invoices.models import CreditLot, CreditTransaction
@@ -34,7 +35,7 @@ class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
 
     original = amount_of("original", gettext_lazy("Original"))
     left = amount_of("balance", gettext_lazy("Left"))
-    list_display = ("description", "account", "profile", "source", "original", "left", "starts_on", "expires_on")
+    list_display = ("description", "account", "left", "original", "source", "starts_on", "expires_on", "profile")
     fields = (*list_display, "reason", "given_by", "given_at")
     readonly_fields = fields
     list_filter = ("source",)
@@ -44,7 +45,6 @@ class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
     inlines = (CreditTransactionInline,)
     change_form_template = "invoices/admin/credit.html"
     change_list_template = "invoices/admin/credits.html"
-    show_full_result_count = False
 
     def has_give_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("invoices.add_creditlot")  # type: ignore[union-attr]

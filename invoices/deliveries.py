@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Cast, Concat
 from django.urls import reverse
 from django.utils import timezone
@@ -27,7 +27,7 @@ from core.policy import Action, demand, may, read_roles
 from core.states import move_all
 from invoices.documents.archive import Damaged, file_name, read_document
 from invoices.models import Delivery, Dispatch, Document, DocumentKind, Invoice, RunRange
-from invoices.states import DispatchStatus, DocumentStatus
+from invoices.states import DispatchStatus, DocumentStatus, InvoiceStatus
 from profiles.people import effective_owners
 from profiles.recipients import InvoiceRecipient, mailed_on_each, still_wanted_each
 from profiles.services.recipients import link_of
@@ -103,12 +103,16 @@ def _following(dispatches: Sequence[Dispatch]) -> list[Dispatch]:
     places = {_place(dispatch) for dispatch in dispatches if dispatch.invoice.period_id}
     if not places:
         return []
-    rows = _with_pdf().filter(
-        invoice__profile__in={profile for profile, _day, _own in places},
-        invoice__issue_date__in={day for _profile, day, _own in places},
-        invoice__period__isnull=False,
+    # Two steps, each by an index: the planner may know nothing yet of what a run has just written.
+    issued = Invoice.objects.exclude(status=InvoiceStatus.DRAFT).filter(
+        profile__in={profile for profile, _day, _own in places},
+        issue_date__in={day for _profile, day, _own in places},
+        period__isnull=False,
     )
-    found = rows.exclude(pk__in=[each.pk for each in dispatches]).select_related("invoice__profile__account")
+    others = set(issued.values_list("pk", flat=True)) - {dispatch.invoice_id for dispatch in dispatches}
+    if not others:
+        return []
+    found = _with_pdf().filter(invoice__in=others).select_related("invoice__profile__account")
     return [dispatch for dispatch in found if _place(dispatch) in places]
 
 
@@ -252,18 +256,20 @@ def _with_pdf() -> QuerySet[Dispatch]:
 
 
 def dispatches_due() -> QuerySet[Dispatch]:
-    """Dispatches whose PDF is there: the first of those that go together, when all of them are there or something
-    has kept one for a day."""
+    """Dispatches whose PDF is there, and those of the documents that go with it, or something has kept one for a
+    day."""
     now = timezone.now()
-    together = {
-        "invoice__profile": OuterRef("invoice__profile"),
-        "invoice__issue_date": OuterRef("invoice__issue_date"),
-        "invoice__period__isnull": False,
-    }
-    earlier = _with_pdf().filter(**together, pk__lt=OuterRef("pk"))
-    being_made = Document.objects.filter(
-        **together, kind=DocumentKind.PDF, status=DocumentStatus.PENDING, invoice__created_at__gt=now - WAITED_FOR
+    # What is on its way to the others of the day is asked about each row by the invoices of its profile, whatever the
+    # planner believes of tables that a run has just filled: by the day from and to, it makes no table of all there is.
+    together = Invoice.objects.exclude(status=InvoiceStatus.DRAFT).filter(
+        profile=OuterRef("invoice__profile"),
+        issue_date__gte=OuterRef("invoice__issue_date"),
+        issue_date__lte=OuterRef("invoice__issue_date"),
+        period__isnull=False,
+        created_at__gt=now - WAITED_FOR,
     )
+    awaited = Document.objects.filter(invoice=OuterRef("pk"), kind=DocumentKind.PDF, status=DocumentStatus.PENDING)
+    being_made = together.annotate(awaited=Case(When(Exists(awaited), then=True))).filter(awaited=True)
     # The months that a run has not come to yet.
     coming = RunRange.objects.at_work(now).filter(
         run__month__gt=OuterRef("invoice__period_start"),
@@ -271,7 +277,7 @@ def dispatches_due() -> QuerySet[Dispatch]:
         last_profile__gte=OuterRef("invoice__profile"),
     )
     alone = Q(invoice__period=None)
-    return _with_pdf().filter(alone | ~Exists(earlier) & ~Exists(being_made) & ~Exists(coming)).order_by("pk")
+    return _with_pdf().filter(alone | ~Exists(being_made) & ~Exists(coming)).order_by("pk")
 
 
 def unreported_bounces() -> QuerySet[Delivery]:

@@ -55,7 +55,6 @@ def invoice_csv(request: HttpRequest, invoice: Invoice) -> HttpResponse:
     """The lines as a sheet, in the words of the reader and with figures that a program reads."""
     response = lines_csv(invoice)
     response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=file_name(invoice, "csv"))
-    response["Cache-Control"] = "no-store"
     return response
 
 

@@ -9,9 +9,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.admin import render_page
 from core.errors import Refused
 from core.forms import posted
+from core.staff import Presented, render_page
 from invoices.models import ExchangeRate
 from invoices.services.exchange_import import import_rates
 
@@ -31,12 +31,11 @@ class RatesForm(forms.Form):
 
 
 @admin.register(ExchangeRate)
-class ExchangeRateAdmin(admin.ModelAdmin):
+class ExchangeRateAdmin(Presented, admin.ModelAdmin):
     list_display = ("day", "currency", "rate")
     list_filter = ("currency",)
     date_hierarchy = "day"
     ordering = ("-day", "currency")
-    show_full_result_count = False
     change_list_template = "invoices/admin/exchange_rates.html"
 
     def get_urls(self) -> list[URLPattern]:

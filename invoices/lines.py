@@ -1,11 +1,12 @@
 """Lines as they are read: under their invoice section, or where the profile has but one, under their subscription."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from django.db.models import Case, Count, Exists, F, Min, OuterRef, Q, QuerySet, Sum, Value, When
+from django.db import connection
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, NullIf
 from django.http import HttpRequest
 
@@ -67,20 +68,19 @@ class LinesPage:
 
 
 def read_lines(request: HttpRequest, invoice: Invoice) -> LinesPage:
-    """The page of lines that the address asks for, with the sums of whole sections; three statements, however many,
+    """The page of lines that the address asks for, with the sums of whole sections; two statements, however many,
     and one where all lines are on the page."""
     page = read_page(request, _in_reading_order(invoice), ["place", "position"], LINES_SHOWN)
-    sums = _sums_of(page.rows) if page.is_whole else _sums_from_all(invoice, page.rows)
+    sums, count = _sums_of(page.rows) if page.is_whole else _sums_from_all(invoice, page.rows)
     sections = []
     for name, group in groupby(page.rows, key=lambda line: line.heading):
         listed = list(group)
         for line in listed:
             line.invoice = invoice
-        net, count, first = sums[name]
+        net, number, first = sums[name]
         is_continued = bool(name) and listed[0].position > first
-        sections.append(Section(name, listed, Money(net, invoice.currency), count == 1, is_continued))
+        sections.append(Section(name, listed, Money(net, invoice.currency), number == 1, is_continued))
     newer, older = (f"{address}#lines" if address else "" for address in (page.newer, page.older))
-    count = len(page.rows) if page.is_whole else invoice.lines.count()
     return LinesPage(sections, len(page.rows), count, newer, older)
 
 
@@ -88,25 +88,33 @@ def read_lines(request: HttpRequest, invoice: Invoice) -> LinesPage:
 Sums = dict[str, tuple[int, int, int]]
 
 
-def _sums_of(lines: Iterable[Any]) -> Sums:
+def _sums_of(lines: Sequence[Any]) -> tuple[Sums, int]:
     headings: dict[str, list[Any]] = {}
     for line in lines:
         headings.setdefault(line.heading, []).append(line)
-    return {
+    sums = {
         heading: (sum(line.net_minor for line in listed), len(listed), min(line.position for line in listed))
         for heading, listed in headings.items()
     }
+    return sums, len(lines)
 
 
-def _sums_from_all(invoice: Invoice, lines: Iterable[Any]) -> Sums:
-    """Those of the headings of these lines, with what stands on other pages."""
-    rows = _headed(invoice.lines.all()).filter(heading__in={line.heading for line in lines})
-    return {
-        heading: (net, count, first)
-        for heading, net, count, first in rows.values_list("heading").annotate(
-            Sum("net_minor"), Count("pk"), Min("position")
-        )
-    }
+def _sums_from_all(invoice: Invoice, lines: Iterable[Any]) -> tuple[Sums, int]:
+    """Those of the headings of these lines, with what stands on other pages, and the number of all lines."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SUMS, {"invoice": invoice.pk, "shown": list({line.heading for line in lines})})
+        rows = cursor.fetchall()
+    return {heading: (net, count, first) for heading, net, count, first, _all in rows}, rows[0][-1]
+
+
+# As `_headed` has them.
+_SUMS = """
+SELECT * FROM (
+    SELECT coalesce(nullif(invoice_section, ''), section) AS heading, sum(net_minor)::bigint, count(*), min(position),
+        sum(count(*)) OVER ()::int
+    FROM invoices_invoiceline WHERE invoice_id = %(invoice)s GROUP BY heading
+) AS headings WHERE heading = ANY(%(shown)s)
+"""
 
 
 def _in_reading_order(invoice: Invoice) -> QuerySet[Any]:

@@ -1,6 +1,5 @@
 """The rows of a look before a billing run, as staff read them: filtered, searched, sorted, and as CSV."""
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from core.money import Money
+from core.spreadsheets import csv_stream
 from invoices.models import Finding, Preflight, PreflightRow
 
 SHOWN = 50
@@ -99,53 +99,27 @@ def _counted(rows: QuerySet[PreflightRow]) -> Iterable[tuple[list[str], int]]:
     return rows.order_by().values_list("findings").annotate(number=Count("pk"))
 
 
-class _Echo:
-    """Hands back what is written, for a CSV that is streamed."""
-
-    def write(self, value: str) -> str:
-        return value
-
-
-def csv_lines(rows: QuerySet[PreflightRow]) -> Iterator[str]:
-    """A line per profile and month; formulas of spreadsheets are disarmed."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(
-        [
-            "month",
-            "account",
-            "profile",
-            "profile_code",
-            "currency",
-            "net",
-            "vat",
-            "total",
-            "usual",
-            "findings",
-            "detail",
-        ]
+def csv_lines(rows: QuerySet[PreflightRow]) -> Iterator[bytes]:
+    """A line per profile and month, as `csv_stream` writes them."""
+    header = (
+        *("month", "account", "profile", "profile_code", "currency"),
+        *("net", "vat", "total", "usual", "findings", "detail"),
     )
-    for row in rows.iterator(chunk_size=2000):
-        profile = row.profile
-        yield writer.writerow(
-            [
-                f"{row.month:%Y-%m}",
-                _plain(profile.account.name),
-                _plain(profile.name),
-                profile.code,
-                row.currency,
-                _amount(row.net_minor, row.currency),
-                _amount(row.vat_minor, row.currency),
-                _amount(None if row.total is None else row.total.minor, row.currency),
-                _amount(row.usual_minor, row.currency),
-                " ".join(row.findings),
-                _plain(row.detail),
-            ]
-        )
+    return csv_stream(header, map(_cells, rows.iterator(chunk_size=2000)))
 
 
-def _amount(minor: int | None, currency: str) -> str:
-    return "" if minor is None else str(Money(minor, currency).amount)
-
-
-def _plain(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+def _cells(row: PreflightRow) -> list[Any]:
+    total = None if row.total is None else row.total.minor
+    return [
+        f"{row.month:%Y-%m}",
+        row.profile.account.name,
+        row.profile.name,
+        row.profile.code,
+        row.currency,
+        *(
+            None if minor is None else Money(minor, row.currency).amount
+            for minor in (row.net_minor, row.vat_minor, total, row.usual_minor)
+        ),
+        " ".join(row.findings),
+        row.detail,
+    ]

@@ -10,7 +10,7 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from core.admin import render_page
+from core.staff import render_page
 from invoices.documents.render import RenderFailed
 from invoices.models import Invoice
 from invoices.previews import (

@@ -1,5 +1,6 @@
 """The vendor's staff and the billing run: runs with their progress and control totals, profiles held and parked."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -14,11 +15,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
-from core.admin import ReadOnly, render_page
+from core.admin import ReadOnly
 from core.errors import Refused
 from core.forms import posted
 from core.money import Money
 from core.periods import Month
+from core.spreadsheets import csv_download
+from core.staff import render_page
 from invoices.forms import HoldForm, ReleaseForm, RunForm
 from invoices.models import BillingHold, BillingRun, InvoiceKind, ParkedProfile, Preflight, RunRange
 from invoices.preflight_rows import PreflightRows, csv_lines
@@ -50,7 +53,6 @@ class ParkedProfileAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ("profile__account",)
     search_fields = ("profile__code", "profile__name__istartswith", "profile__account__name__istartswith")
     ordering = ("-parked_at", "-pk")
-    show_full_result_count = False
     actions = ("release",)
 
     @admin.display(description=gettext_lazy("billing account"))
@@ -76,7 +78,6 @@ class BillingHoldAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ("profile__account", "placed_by", "released_by")
     search_fields = ("profile__code", "profile__name__istartswith", "profile__account__name__istartswith")
     ordering = ("-placed_at", "-pk")
-    show_full_result_count = False
 
     @admin.display(description=gettext_lazy("billing account"))
     def account(self, hold: BillingHold) -> str:
@@ -134,16 +135,12 @@ class BillingHoldAdmin(ReadOnly, admin.ModelAdmin):
 
 
 class BegunForMonth(ReadOnly, admin.ModelAdmin):
-    """What staff begin here for a month, and workers do."""
+    """What staff begin here for a month, and workers do. `begin` writes it down, or raises Refused."""
 
-    show_full_result_count = False
+    begin: Callable[..., Model]
     begun_with = ""
     title_of_form: Any = ""
     said_once_begun: Any = ""
-
-    def begin(self, month: Month, *, by: User) -> Model:
-        """Write down that it is to be done; raises Refused."""
-        raise NotImplementedError
 
     def beside_form(self) -> dict[str, Any]:
         """What the page of the form tells besides."""
@@ -174,6 +171,7 @@ class BegunForMonth(ReadOnly, admin.ModelAdmin):
 class BillingRunAdmin(BegunForMonth):
     """Runs: begun here, by the clock, or by the command; with their progress, and stopped and gone on with."""
 
+    begin = staticmethod(start_run)
     begun_with = "invoices/admin/run_new.html"
     title_of_form = gettext_lazy("Begin a billing run")
     said_once_begun = gettext_lazy("The run has begun. This page tells how far it is.")
@@ -210,9 +208,6 @@ class BillingRunAdmin(BegunForMonth):
         return format_html(
             '<a href="{}">{}</a>', reverse("admin:invoices_parkedprofile_changelist"), run.profiles_parked
         )
-
-    def begin(self, month: Month, *, by: User) -> BillingRun:
-        return start_run(month, by=by)
 
     def beside_form(self) -> dict[str, Any]:
         return {
@@ -266,6 +261,7 @@ class BillingRunAdmin(BegunForMonth):
 class PreflightAdmin(BegunForMonth):
     """Looks before a run: what it would issue, and what somebody should look at, with the ways to mend it."""
 
+    begin = staticmethod(start_preflight)
     begun_with = "invoices/admin/preflight_new.html"
     title_of_form = gettext_lazy("Look before a billing run")
     list_display = ("__str__", "on", "status", "profiles_done", "profiles_total", "started_at", "finished_at")
@@ -275,9 +271,6 @@ class PreflightAdmin(BegunForMonth):
     def get_urls(self) -> list[Any]:
         own = [path("<int:pk>/csv/", self.admin_site.admin_view(self.csv), name="invoices_preflight_csv")]
         return [*own, *super().get_urls()]
-
-    def begin(self, month: Month, *, by: User) -> Preflight:
-        return start_preflight(month, by=by)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -302,9 +295,7 @@ class PreflightAdmin(BegunForMonth):
         """The rows that the page's filters leave, as a file."""
         preflight = self._preflight(request, str(pk))
         lines = csv_lines(PreflightRows(preflight, request.GET).found())
-        name = f"preflight-{preflight}.csv"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+        return csv_download(f"preflight-{preflight}.csv", lines)
 
     def _preflight(self, request: HttpRequest, object_id: str) -> Preflight:
         if not self.has_view_permission(request):

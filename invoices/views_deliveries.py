@@ -1,7 +1,8 @@
 """Pages about the mails of an invoice: sending one again, to one's own accounting, or in the place of one that came
 back (S4, F17)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -51,14 +52,8 @@ def invoice_sending(request: HttpRequest, invoice: Invoice) -> HttpResponse:
     """Send the PDF and the structured file to an address of one's own choice, once."""
     help_text = _("For example the mailbox from which your bookkeeping program reads invoices.")
     form = AddressForm(posted(request), email=last_address(request.user), help_text=help_text)  # type: ignore[arg-type]
-    if form.is_valid():
-        try:
-            delivery = send_invoice_to(invoice, email=form.cleaned_data["email"], by=request.user)  # type: ignore[arg-type]
-        except Refused as refusal:
-            form.add_error("email", refusal)
-        else:
-            messages.success(request, _("The invoice goes to %(email)s.") % {"email": delivery.email})
-            return redirect(invoice)
+    if _is_sent(request, form, partial(send_invoice_to, invoice)):
+        return redirect(invoice)
     context = {
         "account": invoice.account,
         "invoice": invoice,
@@ -73,14 +68,8 @@ def delivery_repair(request: HttpRequest, invoice: Invoice, delivery_id: int) ->
     """A mail that came back: why, the address to mend, and the button that sends the invoice again (F17)."""
     delivery = _delivery(invoice, delivery_id)
     form = AddressForm(posted(request), email=delivery.email)
-    if form.is_valid():
-        try:
-            made = repair_delivery(delivery, email=form.cleaned_data["email"], by=request.user)  # type: ignore[arg-type]
-        except Refused as refusal:
-            form.add_error("email", refusal)
-        else:
-            messages.success(request, _("The invoice goes to %(email)s.") % {"email": made.email})
-            return redirect(invoice)
+    if _is_sent(request, form, partial(repair_delivery, delivery)):
+        return redirect(invoice)
     extras = ExtraRecipient.objects.filter(profile=invoice.profile, email__iexact=delivery.email)
     context = {
         "account": invoice.account,
@@ -92,6 +81,19 @@ def delivery_repair(request: HttpRequest, invoice: Invoice, delivery_id: int) ->
         "is_mine": delivery.user == request.user,
     }
     return render(request, "invoices/delivery_repair.html", context)
+
+
+def _is_sent(request: HttpRequest, form: AddressForm, send: Callable[..., Delivery]) -> bool:
+    """Send to the address of the form, if it was posted and nothing is wrong with it; the form says what is."""
+    if not form.is_valid():
+        return False
+    try:
+        delivery = send(email=form.cleaned_data["email"], by=request.user)
+    except Refused as refusal:
+        form.add_error("email", refusal)
+        return False
+    messages.success(request, _("The invoice goes to %(email)s.") % {"email": delivery.email})
+    return True
 
 
 def _delivery(invoice: Invoice, pk: int) -> Delivery:

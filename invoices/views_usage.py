@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from core.lists import read_page, sorting
 from core.policy import Action, requires, while_allowed
-from core.spreadsheets import csv_stream
+from core.spreadsheets import csv_download, csv_stream
 from invoices.documents.archive import file_name
 from invoices.lines import grouped_lines
 from invoices.models import Charge, Invoice, InvoiceLine
@@ -61,16 +60,10 @@ def invoice_usage_csv(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         _("Class"), _("Description"), _("Resource"), _("Region"), _("SKU"), _("Meter"), _("From"), _("Until"),
         _("Quantity"), _("Unit"), _("Cost excl. VAT"), _("Currency"), _("Tags"),
     ]  # fmt: skip
-    headers = {
-        "Content-Disposition": content_disposition_header(
-            as_attachment=True, filename=file_name(invoice, "csv").replace(".csv", f"-{_('usage')}.csv")
-        ),
-        "Cache-Control": "no-store",
-    }
     note = _("Your right to download this was taken away while the file was made. It is not complete.")
     rows = while_allowed(request.user, Action.INVOICE_DOWNLOAD, invoice, _rows(invoice), every=CHUNK, ending=[[note]])
-    content = csv_stream(header, rows)
-    return StreamingHttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)  # type: ignore[return-value]
+    name = file_name(invoice, "csv").replace(".csv", f"-{_('usage')}.csv")
+    return csv_download(name, csv_stream(header, rows))  # type: ignore[return-value]
 
 
 def _rows(invoice: Invoice) -> Iterator[list[Any]]:

@@ -16,10 +16,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.admin import ReadOnly, ReadOnlyInline, render_page
+from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
+from core.staff import render_page
 from core.states import move_all
+from core.templatetags.ui import money
 from invoices.document_admin import Trouble
 from invoices.states import DocumentStatus
 from payments.bank_admin import BankEntryAdmin, BankFileAdmin  # noqa: F401 pages of their own
@@ -81,9 +83,9 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin):
         "amount",
         "method_text",
         "status",
+        "what_to_do",
         "parked_reason",
         "next_lookup_at",
-        "what_to_do",
     )
     list_filter = (NeedsAPerson, "status", "parked_reason", "family", "gateway")
     list_select_related = ("account",)
@@ -92,7 +94,6 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin):
     inlines = (AllocationInline, PaymentDecisionInline)
     actions = ("ask_gateway_again",)
     change_form_template = "payments/admin/payment.html"
-    show_full_result_count = False
 
     def get_urls(self) -> list[Any]:
         decision = self.admin_site.admin_view(self.decision)
@@ -109,7 +110,9 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin):
     ) -> HttpResponse:
         """An attempt, with the way to what the gateway said of it, and to a decision where one is due."""
         payment = Payment.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
-        more = {"is_to_decide": payment is not None and bool(decisions_for(payment))}
+        more: dict[str, Any] = {"is_to_decide": payment is not None and bool(decisions_for(payment))}
+        if payment is not None:
+            more["subtitle"] = f"{money(payment.amount)} · {payment.account}"
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
     def decision(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -170,7 +173,7 @@ class CardSetupAdmin(ReadOnly, admin.ModelAdmin):
     """Visits to the gateway's page to add a card."""
 
     list_display = ("started_at", "account", "profile", "status", "decline_reason", "started_by", "next_lookup_at")
-    list_filter = ("status", "decline_reason", "gateway")
+    list_filter = ("status", ("decline_reason", admin.EmptyFieldListFilter), "gateway")
     list_select_related = ("account", "profile", "started_by")
     search_fields = ("code", "session_id", "account__name__istartswith")
     ordering = ("-started_at", "-pk")
@@ -185,7 +188,6 @@ class GatewayEventAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ("event_id", "object_id", "idempotency_key")
     ordering = ("-pk",)
     actions = ("read_again",)
-    show_full_result_count = False
 
     def has_ask_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.change_gatewayevent")
@@ -304,11 +306,10 @@ class PaperAdmin(ReadOnly, admin.ModelAdmin):
 
     list_display = ("created_at", "kind", "account", "status", "last_error", "replaced_characters", "made_at")
     list_filter = (Trouble, "status", "kind")
-    list_select_related = ("account",)
+    list_select_related = ("account", "profile", "payment", "refund__payment", "remittance")
     search_fields = ("code__exact", "payment__receipt_number__startswith")
     ordering = ("-pk",)
     actions = ("make_again",)
-    show_full_result_count = False
 
     def has_make_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.change_paper")

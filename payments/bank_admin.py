@@ -12,9 +12,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly, render_page
+from core.admin import ReadOnly
 from core.errors import Refused
 from core.forms import posted
+from core.staff import render_page
 from payments.bank.entries import FileRefused
 from payments.bank_forms import BankFileForm, BookingForm, ReasonForm
 from payments.models import BankBooking, BankEntry, BankFile, BookedBy
@@ -30,7 +31,6 @@ class BankFileAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ("taken_by",)
     ordering = ("-pk",)
     change_list_template = "payments/admin/bank_files.html"
-    show_full_result_count = False
 
     def get_urls(self) -> list[Any]:
         return [path("new/", self.admin_site.admin_view(self.take_in), name="bank_file_new"), *super().get_urls()]
@@ -80,7 +80,6 @@ class BankEntryAdmin(ReadOnly, admin.ModelAdmin):
     date_hierarchy = "booked_on"
     ordering = ("-booked_on", "-pk")
     exclude = ("entry_key",)
-    show_full_result_count = False
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view

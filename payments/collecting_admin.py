@@ -27,7 +27,6 @@ class CollectionCaseAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ("invoice__number__startswith",)
     ordering = ("-pk",)
     inlines = (CollectionStepInline,)
-    show_full_result_count = False
 
 
 class PayLinkUseInline(ReadOnlyInline):
@@ -46,7 +45,6 @@ class PayLinkAdmin(ReadOnly, admin.ModelAdmin):
     ordering = ("-pk",)
     inlines = (PayLinkUseInline,)
     actions = ("revoke",)
-    show_full_result_count = False
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.change_paylink")

@@ -155,7 +155,7 @@ def close_collection_case(row_id: int) -> None:
 @job(due=lambda now: BankEntry.objects.to_match().order_by("pk"), batch=1000)
 def match_bank_entries(row_ids: list[int]) -> None:
     """Book the movements at the bank whose customer said what they pay; leave the rest to a person."""
-    look_at(BankEntry.objects.filter(pk__in=row_ids).only("pk"), at=timezone.now())
+    look_at(BankEntry.objects.filter(pk__among=row_ids).only("pk"), at=timezone.now())
 
 
 @job(due=lambda now: _unless_resting(Refund.objects.due(now), now, "payment__gateway").order_by("next_at", "pk"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.policy import PolicyQuerySet
-from payments.states import OPEN_PAYMENT, OPEN_TRANSFER
+from payments.states import OPEN_PAYMENT, OPEN_TRANSFER, AllocationStatus
 
 # A card is called expiring from this many days before its last one (§3.4).
 EXPIRING_DAYS = 30
@@ -46,6 +47,13 @@ class PaymentMethodQuerySet(PolicyQuerySet):
         return self.kept().filter(Q(profile=profile) | Q(profile=None), account_id=profile.account_id)
 
 
+class AllocationQuerySet(models.QuerySet):
+    def holding(self, invoices: Iterable[Any]) -> AllocationQuerySet:
+        """Those of attempts whose outcome is open: they hold these invoices (rows or keys), which take no other
+        payment meanwhile (I12)."""
+        return self.filter(invoice__in=invoices, status=AllocationStatus.HELD)
+
+
 class GatewayHealthQuerySet(models.QuerySet):
     def resting(self, at: datetime) -> GatewayHealthQuerySet:
         """Those that are left alone at that moment."""
@@ -58,7 +66,7 @@ class MandateQuerySet(models.QuerySet):
 
     def lapsing(self, on: date) -> MandateQuerySet:
         """Active by their status, but the method's last day is past (I19)."""
-        return self.active().filter(method__valid_until__lt=on)
+        return self.active().filter(method__family="direct_debit", method__valid_until__lt=on)
 
 
 class DebitNoticeQuerySet(models.QuerySet):

@@ -12,9 +12,10 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly, render_page
+from core.admin import ReadOnly
 from core.errors import Refused
 from core.forms import posted
+from core.staff import render_page
 from invoices.models import Invoice
 from payments.bank_admin import ForAPerson
 from payments.models import Payment, Refund, WriteOff
@@ -55,7 +56,6 @@ class RefundAdmin(ReadOnly, admin.ModelAdmin):
     ordering = ("-pk",)
     exclude = ("idempotency_key",)
     actions = ("agree", "decline", "transferred")
-    show_full_result_count = False
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.ask)
@@ -114,7 +114,6 @@ class WriteOffAdmin(ReadOnly, admin.ModelAdmin):
     ordering = ("-pk",)
     actions = ("agree", "decline")
     change_list_template = "payments/admin/write_offs.html"
-    show_full_result_count = False
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view

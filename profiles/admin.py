@@ -5,31 +5,24 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from core.admin import ReadOnlyInline
+from core.staff import PresentedRow
 from profiles.models import BillingProfile, ProfileRole
 
 
-class ProfileRoleInline(admin.TabularInline):
+class ProfileRoleInline(ReadOnlyInline):
     """Roles are given and taken in the portal, where an owner stays and everybody concerned gets a mail."""
 
     model = ProfileRole
-    extra = 0
-    fields = readonly_fields = ("user", "role", "assigned_by", "assigned_at", "expires_on")
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    fields = ("user", "role", "assigned_by", "assigned_at", "expires_on")
 
 
 @admin.register(BillingProfile)
-class BillingProfileAdmin(admin.ModelAdmin):
+class BillingProfileAdmin(PresentedRow, admin.ModelAdmin):
     list_display = ("name", "account", "kind", "status", "currency", "invoice_day", "payment_term_days")
     list_filter = ("status", "kind")
     list_select_related = ("account",)
     search_fields = ("name__istartswith", "account__name__istartswith", "code__exact")
-    show_full_result_count = False
     inlines = (ProfileRoleInline,)
     fields = (
         "code",

@@ -12,6 +12,8 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from core.admin import ReadOnly
+from core.staff import NamedInputs, Presented
 from subscriptions.models import Price, PriceTier, Product, Purchase, Subscription, Term
 
 
@@ -49,7 +51,7 @@ class PricesFormSet(forms.BaseInlineFormSet):
                 )
 
 
-class PriceTierInline(admin.TabularInline):
+class PriceTierInline(NamedInputs):
     """Volume prices: whoever takes so many pays that for each."""
 
     model = PriceTier
@@ -58,14 +60,13 @@ class PriceTierInline(admin.TabularInline):
 
 
 @admin.register(Price)
-class PriceAdmin(admin.ModelAdmin):
+class PriceAdmin(Presented, admin.ModelAdmin):
     """The tiers of one price. The price itself stands with the others of its product, where they are compared."""
 
     list_display = ("product", "currency", "term", "unit_price", "valid_from", "valid_until")
     list_filter = ("term", "currency")
     list_select_related = ("product",)
     search_fields = ("product__name__istartswith", "product__code__istartswith")
-    show_full_result_count = False
     fields = ("product", "currency", "term", "unit_price", "valid_from", "valid_until")
     readonly_fields = fields
     inlines = (PriceTierInline,)
@@ -77,7 +78,7 @@ class PriceAdmin(admin.ModelAdmin):
         return False
 
 
-class PriceInline(admin.TabularInline):
+class PriceInline(NamedInputs):
     """A price that was bought at stays on what was bought; a new one is a new row from a later day."""
 
     model = Price
@@ -89,11 +90,10 @@ class PriceInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):
+class ProductAdmin(Presented, admin.ModelAdmin):
     list_display = ("name", "code", "service_name", "kind", "supply", "is_offered")
     list_filter = ("is_offered", "kind")
     search_fields = ("name__istartswith", "code__istartswith")
-    show_full_result_count = False
     prepopulated_fields = {"code": ("name",)}
     inlines = (PriceInline,)
 
@@ -105,23 +105,10 @@ class ProductAdmin(admin.ModelAdmin):
         return found
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+@admin.register(Subscription)
+class SubscriptionAdmin(ReadOnly, admin.ModelAdmin):
     """Made and changed in the portal, where rights, mails and history are."""
 
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-@admin.register(Subscription)
-class SubscriptionAdmin(ReadOnlyAdmin):
     list_display = ("name", "account", "profile", "status", "quantity", "term", "started_on")
     list_filter = ("status", "term")
     list_select_related = ("account", "profile")
@@ -129,9 +116,10 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Purchase)
-class PurchaseAdmin(ReadOnlyAdmin):
+class PurchaseAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("product", "account", "profile", "quantity", "term", "bought_on", "bought_by")
     list_filter = ("term",)
     list_select_related = ("product", "account", "profile", "bought_by")
     search_fields = ("account__name__istartswith", "product__name__istartswith", "request_key__exact")
     date_hierarchy = "bought_on"
+    ordering = ("-bought_on", "-pk")

@@ -241,6 +241,14 @@ class Subscription(models.Model):
             models.UniqueConstraint(fields=["account", "external_id"], name="subscription_external_id_once"),
             models.CheckConstraint(name="quantity_at_least_one", condition=Q(quantity__gte=1)),
         ]
+        indexes = [
+            # What the jobs look for.
+            models.Index(
+                "ended_on",
+                condition=Q(status__in=["active", "past_due", "cancelled"], ended_on__isnull=False),
+                name="subscription_ending",
+            )
+        ]
         triggers = [only_along(states.SUBSCRIPTION, "subscription_status_edges")]
 
     def __str__(self) -> str:

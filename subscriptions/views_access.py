@@ -18,6 +18,7 @@ from accounts.role_pages import (
 from accounts.services.invitations import person_in_organisation, waiting_on
 from core.errors import Refused
 from core.forms import posted
+from core.lists import capped_count, read_page
 from core.policy import Action, requires
 from core.step_up import recently_confirmed
 from profiles.models import ProfileRole
@@ -28,13 +29,16 @@ from subscriptions.services.viewers import ON_SUBSCRIPTION, add_viewer, invite_v
 
 @requires(Action.INVOICE_SHARE_ACCESS, Subscription)
 def subscription_invoice_access(request: HttpRequest, subscription: Subscription) -> HttpResponse:
-    """Whether access to invoice is on, and for whom."""
+    """Whether access to invoice is on, and for whom; who is invited stands on the last page."""
     place = _place(subscription)
+    viewers = viewers_of(subscription)
+    page = read_page(request, viewers, ["user__name", "pk"])
     context = {
         **place.context,
         "subscription": subscription,
         "profile": subscription.profile,
-        "viewers": viewers_of(subscription),
+        "page": page,
+        "number": len(page.rows) if page.is_whole else capped_count(viewers),
         "invitations": waiting_on(ON_SUBSCRIPTION, subscription.profile).order_by("email", "pk"),
         "today": timezone.localdate(),
         "now": timezone.now(),

@@ -11,9 +11,9 @@ from django.urls import path, reverse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import render_page
 from core.errors import Refused
 from core.forms import posted
+from core.staff import PresentedRow, render_page
 from core.templatetags.ui import moment
 from invoices.services.run import seller_today
 from support.downloads import file_response
@@ -48,13 +48,12 @@ class DisputeDecisionForm(forms.Form):
 
 
 @admin.register(SupportRequest)
-class SupportRequestAdmin(admin.ModelAdmin):
+class SupportRequestAdmin(PresentedRow, admin.ModelAdmin):
     form = AnswerForm
     list_display = ("subject", "account", "category", "status", "opened_by", "changed_at")
     list_filter = ("status", "category")
     list_select_related = ("account", "opened_by")
     search_fields = ("subject__istartswith", "account__name__istartswith", "code__exact")
-    show_full_result_count = False
     ordering = ("-changed_at", "-pk")
     change_form_template = "support/admin/support_request.html"
     readonly_fields = (

@@ -165,6 +165,8 @@ class VatCheck(models.Model):
     class Meta:
         verbose_name = _("VAT check")
         verbose_name_plural = _("VAT checks")
+        # What the job looks for.
+        indexes = [models.Index("next_check_at", condition=~Q(number=""), name="vat_check_due")]
         triggers = [only_along(states.VAT_CHECK, "vat_check_status_edges")]
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from accounts.models import BillingAccount, Invitation, Seller, User
 from accounts.tests.factories import (
     PASSWORD,
     BillingAccountFactory,
+    NameChangeFactory,
     OrganisationFactory,
     SellerFactory,
     UserFactory,
@@ -352,3 +353,12 @@ def test_T41_M7_other_files_and_bombs_are_refused(client, content):
 
     assert set(response.context["adminform"].form.errors) == {"logo"}
     assert not Seller.objects.exists()
+
+
+def test_a_dutch_reader_is_asked_for_country_and_decision_in_dutch(client):
+    client.force_login(UserFactory(staff=True, language="nl"))
+    page = client.get(reverse("admin:accounts_billingaccount_add")).content.decode()
+    assert ">Nederland</option>" in page
+    assert ">Netherlands</option>" not in page
+    change = NameChangeFactory()
+    assert "Besluit:" in client.get(reverse("admin:accounts_namechange_change", args=[change.pk])).content.decode()

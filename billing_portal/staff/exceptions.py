@@ -24,15 +24,13 @@ MAIL_OF = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of exception: its rows at a moment, which column tells their age, the list that shows just them, and the
-    right to see that list."""
+    """A kind of exception: its rows at a moment, which column tells their age, and how the list of their model is
+    narrowed to just them. Whoever may see the list sees the kind."""
 
     label: str | Promise
     help: str | Promise
     rows: Callable[[datetime], QuerySet[Any]]
     since: str
-    route: str
-    permission: str
     narrowed: Callable[[datetime], dict[str, str]]
 
 
@@ -57,8 +55,6 @@ KINDS: tuple[Kind, ...] = (
         _("No look-up brings them to an end, or the gateway's answer does not fit."),
         lambda now: Payment.objects.for_a_person(),
         "created_at",
-        "payments_payment",
-        "payments.view_payment",
         _always(needs_a_look="yes"),
     ),
     Kind(
@@ -66,8 +62,6 @@ KINDS: tuple[Kind, ...] = (
         _("The gateway is asked again by itself; their invoices take no other payment meanwhile."),
         lambda now: Payment.objects.filter(status=PaymentStatus.UNKNOWN),
         "created_at",
-        "payments_payment",
-        "payments.view_payment",
         _always(status__exact=PaymentStatus.UNKNOWN),
     ),
     Kind(
@@ -75,8 +69,6 @@ KINDS: tuple[Kind, ...] = (
         _("They fit no payment of ours, or say something else than we know."),
         lambda now: GatewayEvent.objects.quarantined(),
         "received_at",
-        "payments_gatewayevent",
-        "payments.view_gatewayevent",
         _always(status__exact="quarantined"),
     ),
     Kind(
@@ -84,8 +76,6 @@ KINDS: tuple[Kind, ...] = (
         _("They did not answer, and nothing is asked of them for a while."),
         lambda now: GatewayHealth.objects.resting(now),
         "last_failure_at",
-        "payments_gatewayhealth",
-        "payments.view_gatewayhealth",
         _always(),
     ),
     Kind(
@@ -93,8 +83,6 @@ KINDS: tuple[Kind, ...] = (
         _("Book each to its invoices, or set it aside."),
         lambda now: BankEntry.objects.for_a_person(),
         "booked_on",
-        "payments_bankentry",
-        "payments.view_bankentry",
         _always(needs_a_look="yes"),
     ),
     Kind(
@@ -102,8 +90,6 @@ KINDS: tuple[Kind, ...] = (
         _("A second person agrees, or the money is transferred by hand."),
         lambda now: Refund.objects.for_a_person(),
         "asked_at",
-        "payments_refund",
-        "payments.view_refund",
         _always(needs_a_look="yes"),
     ),
     Kind(
@@ -111,8 +97,6 @@ KINDS: tuple[Kind, ...] = (
         _("Until then the invoice stays owed."),
         lambda now: WriteOff.objects.filter(status=WriteOffStatus.PROPOSED),
         "asked_at",
-        "payments_writeoff",
-        "payments.view_writeoff",
         _always(status__exact=WriteOffStatus.PROPOSED),
     ),
     Kind(
@@ -120,8 +104,6 @@ KINDS: tuple[Kind, ...] = (
         _("They are not billed until what is the matter is mended and they are released."),
         lambda now: ParkedProfile.objects.unreleased(),
         "parked_at",
-        "invoices_parkedprofile",
-        "invoices.view_parkedprofile",
         _always(),
     ),
     Kind(
@@ -129,8 +111,6 @@ KINDS: tuple[Kind, ...] = (
         _("Profiles are still to be billed: go on where it ended."),
         lambda now: BillingRun.objects.filter(status=RunStatus.STOPPED),
         "started_at",
-        "invoices_billingrun",
-        "invoices.view_billingrun",
         _always(status__exact=RunStatus.STOPPED),
     ),
     Kind(
@@ -138,8 +118,6 @@ KINDS: tuple[Kind, ...] = (
         _("Nothing was billed by them. Begin another one."),
         lambda now: Preflight.objects.filter(status=RunStatus.STOPPED),
         "started_at",
-        "invoices_preflight",
-        "invoices.view_preflight",
         _always(status__exact=RunStatus.STOPPED),
     ),
     Kind(
@@ -147,8 +125,6 @@ KINDS: tuple[Kind, ...] = (
         _("Nothing of them was imported."),
         lambda now: ChargeUpload.objects.filter(status=UploadStatus.REFUSED),
         "uploaded_at",
-        "invoices_chargeupload",
-        "invoices.view_chargeupload",
         _always(status__exact=UploadStatus.REFUSED),
     ),
     Kind(
@@ -156,8 +132,6 @@ KINDS: tuple[Kind, ...] = (
         _("The invoice is issued, its PDF is not there and was not sent."),
         lambda now: Document.objects.filter(status=DocumentStatus.FAILED),
         "invoice__created_at",
-        "invoices_document",
-        "invoices.view_document",
         _always(status__exact=DocumentStatus.FAILED),
     ),
     Kind(
@@ -165,8 +139,6 @@ KINDS: tuple[Kind, ...] = (
         _("The customer sees that it failed."),
         lambda now: Paper.objects.filter(status=DocumentStatus.FAILED),
         "created_at",
-        "payments_paper",
-        "payments.view_paper",
         _always(status__exact=DocumentStatus.FAILED),
     ),
     Kind(
@@ -174,8 +146,6 @@ KINDS: tuple[Kind, ...] = (
         _("The address does not exist, or refuses our mail."),
         lambda now: Message.objects.filter(status=MessageStatus.BOUNCED, created_at__gte=_of_mail(now)),
         "created_at",
-        "core_message",
-        "core.view_message",
         lambda now: {"status__exact": MessageStatus.BOUNCED, "created_at__gte": _of_mail(now).isoformat()},
     ),
     Kind(
@@ -183,8 +153,6 @@ KINDS: tuple[Kind, ...] = (
         _("The mail server took none of our attempts."),
         lambda now: Message.objects.filter(status=MessageStatus.GIVEN_UP, created_at__gte=_of_mail(now)),
         "created_at",
-        "core_message",
-        "core.view_message",
         lambda now: {"status__exact": MessageStatus.GIVEN_UP, "created_at__gte": _of_mail(now).isoformat()},
     ),
     Kind(
@@ -192,8 +160,6 @@ KINDS: tuple[Kind, ...] = (
         _("They are about no mail of ours."),
         lambda now: MailEvent.objects.filter(status=MailEventStatus.QUARANTINED),
         "received_at",
-        "core_mailevent",
-        "core.view_mailevent",
         _always(status__exact=MailEventStatus.QUARANTINED),
     ),
     Kind(
@@ -201,8 +167,6 @@ KINDS: tuple[Kind, ...] = (
         _("No worker tries these rows again until somebody lets it."),
         lambda now: JobClaim.objects.stopped(at=now),
         "started_at",
-        "core_jobclaim",
-        "core.view_jobclaim",
         _always(state="stopped"),
     ),
 )
@@ -212,11 +176,13 @@ def exceptions_for(user: Any, *, at: datetime) -> list[Found]:
     """What there is of the kinds that the person may look at; one statement for each kind."""
     found = []
     for kind in KINDS:
-        if not user.has_perm(kind.permission):
+        rows = kind.rows(at)
+        of = rows.model._meta
+        if not user.has_perm(f"{of.app_label}.view_{of.model_name}"):
             continue
-        counted = kind.rows(at).order_by().aggregate(number=Count("pk"), oldest=Min(kind.since))
+        counted = rows.order_by().aggregate(number=Count("pk"), oldest=Min(kind.since))
         if counted["number"]:
-            href = reverse(f"admin:{kind.route}_changelist")
+            href = reverse(f"admin:{of.app_label}_{of.model_name}_changelist")
             if query := kind.narrowed(at):
                 href += f"?{urlencode(query)}"
             found.append(Found(kind.label, kind.help, counted["number"], counted["oldest"], href))

@@ -27,7 +27,7 @@ class ReceivablesForm(forms.Form):
 
     on = _day(gettext_lazy("On"))
     by = forms.ChoiceField(label=gettext_lazy("For each"), choices=list(GROUPS.items()))
-    sort = forms.ChoiceField(label=gettext_lazy("Order"), choices=list(SORTS.items()))
+    sort = forms.ChoiceField(label=gettext_lazy("Sort by"), choices=list(SORTS.items()))
     currency = forms.ChoiceField(label=gettext_lazy("Currency"), required=False)
     q = forms.CharField(label=gettext_lazy("Name or number"), required=False, max_length=100)
     account = forms.CharField(widget=forms.HiddenInput, required=False, max_length=32)

@@ -8,9 +8,8 @@ from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
@@ -22,7 +21,8 @@ from billing_portal.staff.forms import LedgerForm, ReceivablesForm
 from billing_portal.staff.search import search_as_staff
 from core.errors import Refused
 from core.periods import Month
-from core.spreadsheets import csv_stream
+from core.spreadsheets import csv_download, csv_stream
+from core.staff import render_page
 from invoices.ledger_files.audit_file import check_audit_file, write_audit_file
 from invoices.ledger_files.rows import Stretch, ledger_csv, sums_of
 from invoices.receivables import AGES, PAGE_SIZE, Asked, rows_of, stream, totals_of
@@ -63,13 +63,13 @@ class StaffSite(AdminSite):
     def exceptions(self, request: HttpRequest) -> HttpResponse:
         """What no job brings to an end, on one page."""
         found = exceptions_for(request.user, at=timezone.now())
-        return self._page(request, "staff/exceptions.html", title=_("Today's exceptions"), found=found)
+        return render_page(self, request, "staff/exceptions.html", title=_("Today's exceptions"), found=found)
 
     def search(self, request: HttpRequest) -> HttpResponse:
         """Customers, people, profiles, invoices and payments."""
         words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
         groups = search_as_staff(request.user, words)
-        return self._page(request, "staff/search.html", title=_("Search"), words=words, groups=groups)
+        return render_page(self, request, "staff/search.html", title=_("Search"), words=words, groups=groups)
 
     def receivables(self, request: HttpRequest) -> HttpResponse:
         """What is owed on a day, by how late it is; the sums are those of the ledger."""
@@ -78,7 +78,8 @@ class StaffSite(AdminSite):
         asked, number = form.asked(), _number(request)
         rows, found = rows_of(asked, first=(number - 1) * PAGE_SIZE)
         pages = max(1, -(-found // PAGE_SIZE)) if rows else number
-        return self._page(
+        return render_page(
+            self,
             request,
             "staff/receivables.html",
             title=_("Receivables by age"),
@@ -109,14 +110,15 @@ class StaffSite(AdminSite):
             ]
             for row in stream(asked)
         )
-        return _file(csv_stream(header, rows), f"receivables-{asked.on}.csv")
+        return csv_download(f"receivables-{asked.on}.csv", csv_stream(header, rows))
 
     def ledger(self, request: HttpRequest) -> HttpResponse:
         """The postings of a time as files, with their control totals beforehand."""
         _demand(request, VIEW_LEDGER)
         form = LedgerForm(request.GET, usual=_last_month(timezone.localdate()))
         stretch = form.stretch()
-        return self._page(
+        return render_page(
+            self,
             request,
             "staff/ledger.html",
             title=_("Ledger"),
@@ -133,7 +135,7 @@ class StaffSite(AdminSite):
         stretch = LedgerForm(request.GET, usual=_last_month(timezone.localdate())).stretch()
         if stretch is None:
             return self.ledger(request)
-        return _file(ledger_csv(stretch), f"ledger-{stretch.starts_on}-{stretch.ends_on}.csv")
+        return csv_download(f"ledger-{stretch.starts_on}-{stretch.ends_on}.csv", ledger_csv(stretch))
 
     def audit_file(self, request: HttpRequest) -> HttpResponseBase:
         """The postings as the Dutch audit file."""
@@ -148,9 +150,6 @@ class StaffSite(AdminSite):
         response = FileResponse(file, as_attachment=True, filename=name, content_type="application/xml")
         response["Cache-Control"] = "no-store"
         return response
-
-    def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-        return render(request, template, {**self.each_context(request), **context})
 
 
 def _demand(request: HttpRequest, permission: str) -> None:
@@ -183,8 +182,3 @@ def _refusal(stretch: Stretch) -> str:
     except Refused as refusal:
         return str(refusal)
     return ""
-
-
-def _file(portions: Any, name: str) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(portions, content_type="text/csv; charset=utf-8", headers=headers)

@@ -2,8 +2,8 @@
 
     python -m billing_portal.tests.sabotage [--only routes calls table] [--like TEXT] [tests …]
 
-With DATABASE_URL set as for the tests; `python3 dev.py test --long` does the routes and the table, which is the
-part that needs no first pass. Without paths it takes the tests of every app. Three kinds of checks are taken away:
+With DATABASE_URL set as for the tests, and run by hand: no suite does it. Without paths it takes the tests of every
+app. Three kinds of checks are taken away; the calls need a first pass, routes and table do not:
 
 - routes: `@requires` of every route, for GET and for POST: the right ("whoever sees it may"), and the whole guard
   ("whoever has signed in may"). What is run is that route of the matrix, as the suite runs it by default.

@@ -202,8 +202,11 @@ class Billing(RuleBasedStateMachine):
         assert not found, "\n".join(found)
 
 
-def test_Q7_any_sequence_of_billing_keeps_every_invariant(long):
-    examples, steps = (200, 50) if long else (2, 12)
+# In parts, so that each is done within the time of a test.
+@pytest.mark.long(sample=1)
+@pytest.mark.parametrize("part", range(10))
+def test_Q7_any_sequence_of_billing_keeps_every_invariant(part: int, long: bool):
+    examples, steps = (20, 50) if long else (2, 12)
     run_state_machine_as_test(
         Billing,
         settings=settings(

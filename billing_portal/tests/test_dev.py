@@ -59,7 +59,9 @@ def load(folder: Path) -> ModuleType:
 
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """dev.py in that folder, in an environment without a database of anybody's."""
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    kept = {
+        name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "PYTHONPYCACHEPREFIX"}
+    }
     return subprocess.Popen(
         [sys.executable, "dev.py", *arguments],
         cwd=folder,
@@ -188,6 +190,18 @@ def test_a_dotenv_is_read_as_a_shell_would(checkout):
     (checkout / ".env").write_text("# ours\nPORTAL_NAME='Two words' # here\n\nEMAIL_URL=smtp://localhost:25\n")
 
     assert load(checkout).dotenv() == {"PORTAL_NAME": "Two words", "EMAIL_URL": "smtp://localhost:25"}
+
+
+def test_modules_are_compiled_once_and_not_in_the_tree(checkout, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    dev = load(checkout)
+
+    dev.keep_bytecode()
+    dev.execute([dev.PYTHON, "-c", "import dev"], os.environ)
+
+    assert list((dev.home() / "bytecode").rglob("dev.*.pyc"))
+    assert not list(checkout.glob("__pycache__"))
 
 
 def test_the_key_of_a_trial_is_made_once_and_is_nobody_elses(checkout):

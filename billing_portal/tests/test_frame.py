@@ -15,6 +15,7 @@ from django.utils import translation
 from accounts.models import Agreement, BillingAccount, ColorMode
 from accounts.tests.factories import PASSWORD, AccountRoleFactory, BillingAccountFactory, UserFactory
 from billing_portal import navigation
+from billing_portal.checks import routes
 from billing_portal.context import Shell
 from billing_portal.tests.gallery import urls as gallery
 from core.policy import Action, Role, RoleBook, requires
@@ -208,6 +209,30 @@ def test_the_navigation_marks_the_page_the_place_and_what_is_late():
     assert [label for label, item in items.items() if item.current] == ["Invoices"]
     below = navigation.side(user, account(), "/places/alfa0000000000000000/invoices/more/", {})
     assert [str(item.label) for group in below for item in group.items if item.current == "true"] == ["Invoices"]
+
+
+@GALLERY
+@pytest.mark.parametrize(
+    ("path", "list_of_it"),
+    [
+        ("/billing-profiles/abcd/permissions/", "Billing profiles"),
+        ("/subscriptions/abcd/change/", "Subscriptions"),
+        ("/invoices/abcd/payment/", "Invoices"),
+        ("/payment-methods/abcd/", "Payment methods"),
+        ("/access-reviews/abcd/", "Access control (IAM)"),
+    ],
+)
+def test_the_navigation_marks_the_list_that_a_page_belongs_to(path, list_of_it):
+    user = Somebody(RoleBook(accounts={1: {Role.ACCOUNT_OWNER}}))
+    groups = navigation.side(user, account(), path, {})
+    assert [str(item.label) for group in groups for item in group.items if item.current == "true"] == [list_of_it]
+
+
+def test_every_list_of_the_navigation_is_an_entry_of_it_and_its_pages_are_there():
+    entries = {entry.route for _label, some in navigation.IN_ACCOUNT for entry in some}
+    places = {str(route).split("/")[0] for route, _pattern in routes()}
+    assert set(navigation._LISTS.values()) <= entries
+    assert set(navigation._LISTS) <= places
 
 
 @GALLERY

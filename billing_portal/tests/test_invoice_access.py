@@ -16,7 +16,7 @@ from invoices.models import Invoice
 from invoices.tests.factories import InvoiceFactory
 from profiles.models import ProfileRole
 from profiles.recipients import recipients_on, still_wanted
-from profiles.tests.factories import SubscriptionProfileFactory
+from profiles.tests.factories import ProfileRoleFactory, SubscriptionProfileFactory
 from subscriptions.services.viewers import add_viewer, invite_viewer, remove_viewer, share_invoices
 from subscriptions.tests.factories import SubscriptionFactory
 
@@ -192,6 +192,20 @@ def test_no_other_role_is_given_there_and_by_nobody_else(subscription, viewer, a
     assert ProfileRole.objects.get().role == Role.PROFILE_READER
     remove_viewer(ProfileRole.objects.get(), by=administrator)
     assert not ProfileRole.objects.exists()
+
+
+def test_PR14_the_viewers_come_a_page_at_a_time_and_who_is_invited_on_the_last(subscription, browser, administrator):
+    for number in range(27):
+        ProfileRoleFactory(profile=subscription.profile, user__name=f"Viewer {number:02}")
+    invite_viewer(subscription, email="new@else.example", by=administrator)
+
+    first = browser.get(page(subscription))
+    last = browser.get(page(subscription) + first.context["page"].older)
+
+    assert [row.user.name for row in first.context["page"].rows] == [f"Viewer {number:02}" for number in range(25)]
+    assert [row.user.name for row in last.context["page"].rows] == ["Viewer 25", "Viewer 26"]
+    assert ["new@else.example" in each.text for each in (first, last)] == [False, True]
+    assert "27 invoice viewers" in first.text
 
 
 def test_a_subscription_on_a_billing_profile_has_no_viewers_of_its_own():

@@ -40,6 +40,7 @@ def test_PR12_a_security_code_is_found(written):
         "'visa •••• 4242', '2099-12-31 07:00:00.424242'",
         "4242424242.424242424242",
         "'5f0c4242424242424242'",
+        "'43149391-4017-4279-b567-22cd2926e0d1'",  # the beginning of a random UUID
         "'NL91ABNA0417164300'",  # the vendor's own
         "'RF18 5390 0754 7034'",  # a creditor reference has the same check digits
         "'NL•• •••• 6789'",

@@ -20,7 +20,7 @@ from core.money import Money
 from core.policy import Role
 from invoices.deliveries import Verdict, resend_delivery, verdicts_on_deliveries
 from invoices.models import Delivery, LedgerAccount, ParkReason
-from invoices.services.credits import keep_overpaid
+from invoices.services.credits import Overpaid, keep_overpaid
 from invoices.services.sending import repair_delivery, send_invoice_to
 from invoices.tests.factories import OCTOBER, InvoiceFactory, ParkedProfileFactory, PurchaseOrderFactory
 from payments.gateways.sandbox import api
@@ -99,7 +99,8 @@ def test_T01_what_was_overpaid_is_told_of_the_profiles_whose_invoices_one_sees(a
     stranger = ProfileRoleFactory(profile=account.profiles.get(name="Own"), role=Role.PROFILE_OWNER).user
     for profile in account.profiles.all():
         rest = Money(500, profile.currency)
-        keep_overpaid(profile, rest, description="", reference=profile.code, debit=LedgerAccount.BANK, on=OCTOBER.first)
+        kept = Overpaid(account.pk, profile.pk, rest, description="", reference=profile.code)
+        keep_overpaid([kept], debit=LedgerAccount.BANK, on=OCTOBER.first)
 
     def told(user):
         return [profile.name for profile, _money in balances_seen(account, to=user)]

@@ -3,7 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from accounts.models import AccountRole
+from accounts.models import AccountRole, Invitation
+from accounts.services.handover import offer_administration
 from accounts.tests.factories import PASSWORD, BillingAccountFactory, UserFactory
 from billing_portal.checks import routes
 from core.policy import Action, Role
@@ -28,8 +29,6 @@ SENSITIVE = {
 NOT_ASKED = {
     "account_invitation_renewal": "sends what was offered with a confirmation once more",
     "account_invitation_removal": "takes an offer back",
-    "account_handover_renewal": "sends what was offered with a confirmation once more",
-    "account_handover_withdrawal": "takes an offer back",
     "profile_invitation_renewal": "sends what was offered with a confirmation once more",
     "profile_invitation_removal": "takes an offer back",
     "subscription_invoice_access": "only shows who sees the invoices",
@@ -95,6 +94,26 @@ def test_T21_what_is_sent_without_a_confirmation_is_not_done(client, owner, page
 
     assert response.url.startswith("/sign-in/reauthenticate/")
     assert AccountRole.objects.get().role == Role.ACCOUNT_OWNER
+
+
+@pytest.mark.parametrize(("page", "status"), [("renewal", "pending"), ("withdrawal", "revoked")])
+def test_T21_an_offer_of_administration_is_as_guarded_once_it_is_made(client, owner, page, status):
+    account = BillingAccountFactory(online_services=True, owner=owner)
+    offer = offer_administration(account, email="next@beta.example", by=owner)
+    address = reverse(f"account_handover_{page}", args=[account.code])
+    client.force_login(owner)
+
+    asked = client.post(address)
+    untouched = Invitation.objects.get()
+    back = client.post(asked.url, {"password": PASSWORD, "next": address})
+    led_to = client.get(back.url).url
+    client.post(address)
+
+    assert (untouched.status, untouched.token_digest) == ("pending", offer.token_digest)
+    assert led_to == reverse("account_handover", args=[account.code])
+    changed = Invitation.objects.get()
+    assert changed.status == status
+    assert (changed.token_digest != offer.token_digest) == (page == "renewal")
 
 
 def test_T21_it_holds_ten_minutes_and_what_was_opened_in_time_may_still_be_sent(client, owner, page, time_machine):

@@ -1,6 +1,7 @@
 """The vendor's colour, shaded until it can be read in both looks (WCAG 2.2, 1.4.3 and 1.4.11)."""
 
 import pytest
+from django.conf import settings as django_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,23 @@ def test_every_colour_becomes_shades_that_can_be_read(colour):
         for ground in (worst, shades.soft):
             assert contrast(shades.words, ground) >= 4.5
     assert contrast(readable(colour, "#ffffff"), "#ffffff") >= 4.5
+
+
+@given(colour=colours)
+@settings(max_examples=300, deadline=None)
+def test_the_series_of_a_chart_can_be_told_apart_in_every_colour(colour):
+    for look, surface, _worst in LOOKS:
+        far, middle, near = getattr(Brand(colour), look).charts
+        assert contrast(far, surface) > contrast(middle, surface) > contrast(near, surface) > 1.4
+        assert contrast(middle, surface) >= 2.9  # a step beyond the shade that is just dark enough
+        assert min(contrast(far, middle), contrast(middle, near)) >= 1.9
+
+
+def test_the_portals_own_series_are_those_of_its_tokens():
+    tokens = (django_settings.BASE_DIR / "static/css/tokens.css").read_text()
+    for shades in (OWN_LIGHT, OWN_DARK):
+        for number, series in enumerate(shades.charts, start=1):
+            assert f"--c-chart-{number}: {series};" in tokens
 
 
 def test_known_ratios():

@@ -5,11 +5,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.db import DataError, connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.database import copy_rows
+from core.database import analyze_grown, copy_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -73,3 +74,36 @@ def test_memory_does_not_grow_with_the_rows(table: str):
 def test_table_with_row_history_is_refused():
     with pytest.raises(ValueError, match="accounts_organisation has row history"):
         copy_rows("accounts_organisation", ["name"], [["Beta"]])
+
+
+def test_the_planner_is_told_of_a_table_that_grew_and_not_twice():
+    table = Group._meta.db_table
+
+    def known():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [table])
+            return cursor.fetchone()[0]
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {table}")
+    before = known()
+    Group.objects.bulk_create(Group(name=f"group {number}") for number in range(20))
+    analyze_grown(Group, by=before + 20)
+    assert known() == before + 20
+    Group.objects.all().delete()
+    analyze_grown(Group, by=before + 20)
+    assert known() == before + 20
+
+
+def test_many_keys_are_one_parameter():
+    one, other, _third = (Group.objects.create(name=name) for name in ("a", "b, {c}", "d"))
+    kinds = {permission.content_type_id for permission in Permission.objects.all()[:1]}
+
+    by_key = Group.objects.filter(pk__among={one.pk, other.pk}).order_by("pk")
+    of_kind = Permission.objects.filter(content_type__among=kinds)
+
+    assert list(by_key) == [one, other]
+    assert list(Group.objects.filter(name__among=[other.name])) == [other]
+    assert not Group.objects.filter(pk__among=[]).exists()
+    assert set(of_kind) == set(Permission.objects.filter(content_type__in=kinds)) != set()
+    assert [len(rows.query.sql_with_params()[1]) for rows in (by_key, of_kind)] == [1, 1]

@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -26,7 +27,6 @@ def registered(monkeypatch) -> Callable[..., jobs.Job]:
     jobs.registry()
     monkeypatch.setattr(jobs, "_jobs", {})
     monkeypatch.setattr(jobs, "_clocks", {})
-    monkeypatch.setattr(jobs, "autodiscover_modules", lambda *names: None)
 
     def register(function: Callable, **options) -> jobs.Job:
         waiting = options.pop("due", lambda now: Message.objects.filter(status="queued").order_by("pk"))
@@ -125,9 +125,24 @@ def test_rows_are_taken_with_few_statements(registered, django_assert_num_querie
     registered(lambda row_ids: None, batch=100, due=lambda now: Message.objects.filter(status="queued"))
     rows(100)
 
-    # Due, claim, still due; start; still due, pause those, delete the others; then nothing is due any more.
-    with django_assert_num_queries(8):
+    # What waits; due, claim, still due; start; still due, pause those, delete the others; then nothing waits any more.
+    with django_assert_num_queries(9):
         jobs.run_due()
+
+
+def test_whoever_looks_for_work_asks_for_all_jobs_in_one_statement(django_assert_num_queries):
+    """With nothing to do, of the real registry; with a row to do, that of its job alone is taken."""
+    with django_assert_num_queries(1):
+        assert jobs.run_due() == 0
+    queued = queue_message(
+        to="a@x.example", template="test_mail", mail_class=MailClass.SERVICE, language="en", context={}
+    )
+
+    assert [job.name for job in jobs.waiting()] == ["core.send_messages"]
+    JobClaim.objects.create(
+        job="core.send_messages", row_id=queued.pk, token=uuid4(), until=timezone.now() + jobs.LEASE, tries_left=5
+    )
+    assert jobs.waiting() == []
 
 
 # --- Failures -----------------------------------------------------------------------------------
@@ -506,3 +521,34 @@ def test_real_registry_holds_every_job_under_its_app():
     assert {name.split(".")[0] for name in names} <= {
         "core", "accounts", "profiles", "subscriptions", "invoices", "payments", "billing_portal",
     }  # fmt: skip
+
+
+# Tables of a handful of rows, whatever the vendor's size.
+SMALL = {"accounts_servicenotice", "payments_gatewayhealth"}
+
+
+def test_no_job_walks_a_whole_table_to_find_its_rows():
+    """Workers look twice a second: each finds what is due by an index on just that, as PostgreSQL plans it once it is
+    told to do without walking."""
+    walked = []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL")
+        of_some_rows = {name for (name,) in cursor.fetchall()}
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        for job in jobs.registry().values():
+            due, values = job.due(timezone.now()).order_by().values("pk").query.sql_with_params()
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {due}", values)
+            for step in steps(cursor.fetchone()[0][0]["Plan"]):
+                is_whole = "Index Cond" not in step and step.get("Index Name", "") not in of_some_rows
+                if "Relation Name" in step and is_whole and step["Relation Name"] not in SMALL:
+                    walked.append((job.name, step["Relation Name"]))
+
+    assert walked == []
+
+
+def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan, and all within it."""
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from steps(inner)

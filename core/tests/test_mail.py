@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from core import jobs, messages
+from core.mail import Line, ReadyMail, Writer
 from core.messages import Attachment, MailClass, Verdict, queue_message
 from core.models import JobClaim, Message
 from core.testing import MailServer, NetworkInTransaction, start_process
@@ -107,6 +109,39 @@ def test_mail_of_a_hundred_takes_one_connection(mail_server):
 
 
 # --- F13: the server refuses --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["Inge", "Ingeborg-Wilhelmina van der Veldencamp-Rijkhuizen of Rotterdam", "Ilse Dürer", "京"]
+)
+@time_machine.travel(START, tick=False)  # both are dated when they are written
+def test_what_goes_over_the_line_is_the_mail_as_django_writes_it(settings, tmp_path, name):
+    settings.MEDIA_ROOT, settings.PORTAL_NAME = tmp_path, name
+    default_storage.save("a.pdf", ContentFile(bytes(range(256)) * 40))
+    message = queue("a@beta.example", attachments=[Attachment("a.pdf", f"{name}.pdf", "application/pdf")])
+    mail = Writer().written(message)
+
+    ours, theirs = (
+        message_from_bytes(each, policy=policy.default) for each in (mail.wire, mail.message().as_bytes(linesep="\r\n"))
+    )
+    assert ours.is_multipart()
+    assert max(map(len, mail.wire.split(b"\r\n\r\n")[0].split(b"\r\n"))) <= 78
+    for one, other in zip(ours.walk(), theirs.walk(), strict=True):
+        assert [(key, value) for key, value in one.items() if "boundary" not in value] == [
+            (key, value) for key, value in other.items() if "boundary" not in value
+        ]
+        assert one.get_content_type() == other.get_content_type()
+        assert one.is_multipart() or one.get_payload(decode=True) == other.get_payload(decode=True)
+
+
+def test_a_line_that_begins_with_a_dot_arrives_with_it(mail_server):
+    for text in (".one dot", "..two", "none"):
+        mail = ReadyMail("Dots", text, "a@beta.example", ["b@beta.example"])
+        mail.wire = f"Subject: Dots\r\n\r\n{text}\r\n{text}\r\n".encode()
+        with Line() as line:
+            assert line.trouble_opening() is None
+            assert line.send(mail).status == "accepted"
+        assert mail_server.received[-1].get_content().splitlines() == [text, text]
 
 
 @pytest.mark.parametrize("banner", ["554 5.3.2 go away", "421 4.3.2 not now"])

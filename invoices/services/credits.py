@@ -4,7 +4,10 @@ Whoever changes the credits of a profile holds the lock of the profile, as the b
 transactions keep the balance, and the ledger says what all of them come to (I18).
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -14,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.services.notices import mail_people
+from core.database import insert_rows
 from core.errors import Refused
 from core.mail_classes import MailClass
 from core.money import Money
@@ -159,28 +163,51 @@ def expire_credit(lot: CreditLot, *, on: date) -> None:
 # --- What was paid too much ---------------------------------------------------------------------
 
 
-def keep_overpaid(
-    profile: BillingProfile, amount: Money, *, description: str, reference: str, debit: LedgerAccount, on: date
-) -> CreditLot:
-    """Keep what was paid beyond what is owed as the profile's own money, in the caller's transaction.
+@dataclass(frozen=True)
+class Overpaid:
+    """What was paid beyond what is owed: how much, of which profile, and the payment it came with (`reference`)."""
 
-    `debit` is where the money is, `reference` the payment it came with. Also for online services.
+    account_id: int
+    profile_id: int
+    amount: Money
+    description: str
+    reference: str
+
+
+def keep_overpaid(kept: Sequence[Overpaid], *, debit: LedgerAccount, on: date) -> list[CreditLot]:
+    """Keep each as its profile's own money, in the caller's transaction, and post it; in a few statements whatever
+    their number. Also for online services.
+
+    `debit` is where the money is. Returns the credits, in the same order.
     """
-    stored = _locked(profile)
-    lot = CreditLot.objects.create(
-        account_id=stored.account_id,
-        profile=stored,
-        source=CreditSource.OVERPAID,
-        currency=amount.currency,
-        original_minor=amount.minor,
-        starts_on=on,
-        description=description,
-        reason=reference,
-    )
-    record(lot, CreditMove.GIVEN, amount.minor, on=on)
-    _post_move(lot, reference, debit=debit, credit=LedgerAccount.CREDITS, minor=amount.minor, on=on)
-    lot.refresh_from_db()
-    return lot
+    rows = BillingProfile.objects.select_for_update(of=("self",), no_key=True)
+    list(rows.filter(pk__among={each.profile_id for each in kept}).order_by("pk").values_list("pk", flat=True))
+    lots = [
+        CreditLot(
+            account_id=each.account_id,
+            profile_id=each.profile_id,
+            source=CreditSource.OVERPAID,
+            currency=each.amount.currency,
+            original_minor=each.amount.minor,
+            starts_on=on,
+            description=each.description,
+            reason=each.reference,
+        )
+        for each in kept
+    ]
+    CreditLot.objects.bulk_create(lots)
+    moves: list[Mapping[str, Any]] = []
+    postings: list[Mapping[str, Any]] = []
+    for lot, each in zip(lots, kept, strict=True):
+        of = {"account_id": lot.account_id, "profile_id": lot.profile_id, "currency": lot.currency}
+        of["amount_minor"] = lot.original_minor
+        moves.append({**of, "lot_id": lot.pk, "kind": CreditMove.GIVEN, "happened_on": on})
+        names = {"reference": each.reference, "debit": debit, "credit": LedgerAccount.CREDITS, "posted_on": on}
+        postings.append({**of, **names})
+        lot.balance_minor = lot.original_minor  # as the trigger of the moves has it
+    insert_rows(CreditTransaction, moves)
+    insert_rows(Posting, postings)
+    return lots
 
 
 def pay_from_overpaid(invoice: Invoice, *, on: date, by: User | None) -> Money:

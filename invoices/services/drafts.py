@@ -79,9 +79,9 @@ class Draft:
     """
 
     profile_id: int
+    invoice_id: int
     profile_name: str
     account_name: str
-    number: str | None
     kind: str
     currency: str
     net_minor: int
@@ -91,6 +91,7 @@ class Draft:
     prepaid_minor: int
     charges: int
     rounding: Decimal
+    number: str | None = None
 
 
 def compute_drafts(
@@ -576,12 +577,11 @@ WHERE category IS NULL ORDER BY profile_id, section || ': ' || description
 """
 
 _DRAFTS = """
-SELECT d.profile_id, p.name, a.name, i.number, d.kind, d.currency, d.net::bigint, d.credit::bigint, d.vat::bigint,
+SELECT d.profile_id, d.invoice_id, p.name, a.name, d.kind, d.currency, d.net::bigint, d.credit::bigint, d.vat::bigint,
     d.prepaid::bigint, d.charges, d.rounding
 FROM billing_draft d
 JOIN profiles_billingprofile p ON p.id = d.profile_id
 JOIN accounts_billingaccount a ON a.id = p.account_id
-LEFT JOIN invoices_invoice i ON i.id = d.invoice_id
 WHERE d.kind IS NOT NULL
 ORDER BY d.profile_id
 """

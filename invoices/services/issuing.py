@@ -75,8 +75,9 @@ def write_drafts(month: Month, seller: Seller, *, on: date) -> list[int]:
         return ids
 
 
-def issue_drafts(invoice_ids: Sequence[int], *, on: date) -> None:
-    """Issue these drafts on that day: postings, document, dispatch, number and dates, all or none.
+def issue_drafts(invoice_ids: Sequence[int], *, on: date) -> dict[int, str]:
+    """Issue these drafts on that day: postings, document, dispatch, number and dates, all or none. Returns their
+    numbers, by their ids; the series are locked from then on, to the end of the caller's transaction.
 
     Raises SumsDiffer where lines, VAT, postings or charges do not come to what the invoice says, and
     Refused `date_runs_backwards` where the series has a later document already.
@@ -86,7 +87,7 @@ def issue_drafts(invoice_ids: Sequence[int], *, on: date) -> None:
         cursor.execute(_KINDS, values)
         kinds = cursor.fetchall()
         cursor.execute(_POSTINGS, values)
-        if any(row[3] for row in kinds):
+        if any(row[2] for row in kinds):
             cursor.execute(_CREDIT_POSTINGS, values)
         cursor.execute(_DOCUMENTS, values)
         cursor.execute(_DISPATCHES, values)
@@ -96,12 +97,17 @@ def issue_drafts(invoice_ids: Sequence[int], *, on: date) -> None:
             raise SumsDiffer(differing)
         # The checks of foreign keys wait for the commit otherwise, when the number series is locked.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        numbers: dict[int, str] = {}
         # In one order everywhere, so that two runs never wait for each other.
         for kind in sorted({kind for kind, *_rest in kinds}):
-            _number(cursor, {**values, "kind": kind, "count": sum(row[2] for row in kinds if row[0] == kind)})
+            # By profile, then by id.
+            placed = sorted(pair for row in kinds if row[0] == kind for pair in zip(row[3], row[4], strict=True))
+            ids = [invoice_id for _profile_id, invoice_id in placed]
+            numbers |= _number(cursor, {"on": on, "kind": kind, "ids": ids, "count": len(ids)})
+        return numbers
 
 
-def _number(cursor: CursorWrapper, values: Values) -> None:
+def _number(cursor: CursorWrapper, values: Values) -> dict[int, str]:
     cursor.execute(_TAKE_NUMBERS, values)
     taken = cursor.fetchone()
     if taken is None:
@@ -112,6 +118,7 @@ def _number(cursor: CursorWrapper, values: Values) -> None:
         )
     first, prefix = taken
     cursor.execute(_NUMBER, {**values, "first": first, "prefix": prefix, "digits": NumberSeries.DIGITS})
+    return dict(cursor.fetchall())
 
 
 def _copy_of(alias: str) -> str:
@@ -212,8 +219,8 @@ WHERE c.id = b.charge_id
 """
 
 _KINDS = """
-SELECT kind, currency, count(*), sum(credit_minor + prepaid_minor) FROM invoices_invoice WHERE id = ANY(%(ids)s)
-GROUP BY kind, currency
+SELECT kind, currency, sum(credit_minor + prepaid_minor), array_agg(profile_id), array_agg(id)
+FROM invoices_invoice WHERE id = ANY(%(ids)s) GROUP BY kind, currency
 """
 
 # The table of `invoices.services.ledger`; a credit note is posted the other way round.
@@ -302,16 +309,15 @@ WHERE kind = %(kind)s AND (last_issue_date IS NULL OR last_issue_date <= %(on)s)
 RETURNING next_number - %(count)s, prefix
 """
 
+# The ids are in the order of the numbers: others wait for this statement, and looking for it would take them longer.
 # Nothing is owed on an invoice of zero; a credit note falls due on no day but its own.
 _NUMBER = """
 UPDATE invoices_invoice i
-SET number = %(prefix)s || lpad((%(first)s + place.of_draft)::text, %(digits)s, '0'),
+SET number = %(prefix)s || lpad((%(first)s + place.of_draft - 1)::text, %(digits)s, '0'),
     issue_date = %(on)s,
     due_date = CASE i.kind WHEN 'invoice' THEN %(on)s::date + i.payment_term_days ELSE %(on)s::date END,
     status = CASE WHEN i.total_minor = i.prepaid_minor THEN 'paid' ELSE 'due' END
-FROM (
-    SELECT id, row_number() OVER (ORDER BY profile_id, id) - 1 AS of_draft
-    FROM invoices_invoice WHERE id = ANY(%(ids)s) AND kind = %(kind)s
-) AS place
+FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS place (id, of_draft)
 WHERE i.id = place.id
+RETURNING i.id, i.number
 """

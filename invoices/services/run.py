@@ -10,9 +10,9 @@ call `bill_range` for a part of the profiles each.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ from core.errors import Refused
 from core.jobs import stopping
 from core.periods import Month
 from core.states import move
+from core.templatetags.ui import day as day_words
 from invoices.exchange import home_currency
 from invoices.models import (
     BillingHold,
@@ -238,7 +239,8 @@ def _refusals(month: Month, on: date, seller: Seller, last_issue_date: date | No
         yield Refused(_("The VAT rules of the seller's country are not known; nothing is issued."), "seller_incomplete")
     if last_issue_date and on < last_issue_date:
         yield Refused(
-            _("The last document was issued on %(last)s. Choose that date or a later one.") % {"last": last_issue_date},
+            _("The last document was issued on %(last)s. Choose that date or a later one.")
+            % {"last": day_words(last_issue_date)},
             "date_runs_backwards",
         )
 
@@ -322,7 +324,7 @@ class _Run:
                     if inspect:
                         inspect(month, ids, drafts, problems)
                 parked |= {problem.profile_id for problem in problems}
-                self._tell(month, len(ids) - len(problems), drafts, problems)
+                self._tell(month, len(ids) - len(problems), drafts, problems, {})
             month = month.next
 
     def _look_ahead(self, after: Month | None = None) -> tuple[Month | None, int]:
@@ -368,8 +370,11 @@ class _Run:
         for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
             self._attempt(month, due_profiles(self.among, month).filter(pk__in=half).select_for_update(no_key=True))
 
-    def _bill_chunk(self, month: Month, ids: list[int]) -> tuple[int, list[Draft], list[Problem]]:
-        """Bill these locked profiles, in the caller's transaction: how many got a period, with which documents."""
+    def _bill_chunk(
+        self, month: Month, ids: list[int]
+    ) -> tuple[int, list[Draft], Sequence[Problem], Mapping[int, str]]:
+        """Bill these locked profiles, in the caller's transaction: how many got a period, with which documents, what
+        kept the others, and the numbers by the ids of the documents."""
         # Asked again now that they are locked: another run may have billed some while this one waited.
         due = due_profiles(self.among, month).filter(pk__in=ids)
         candidates, problems = read_candidates(due, self.seller, month, on=self.report.on)
@@ -381,12 +386,15 @@ class _Run:
         billed = [candidate for candidate in candidates if candidate.profile_id not in refused]
         if mended := [candidate.profile_id for candidate in billed if candidate.is_parked]:
             release_profiles(mended)
-        if invoice_ids := write_drafts(month, self.seller, on=self.report.on):
-            issue_drafts(invoice_ids, on=self.report.on)
+        invoice_ids = write_drafts(month, self.seller, on=self.report.on)
         drafts = read_drafts()
         self._write_progress(month, len(billed), len(problems))
-        self._write_totals(drafts)
-        return len(billed), drafts, problems
+        numbers: dict[int, str] = {}
+        if invoice_ids:
+            # From here on the others wait for the numbers: no more than must be.
+            numbers = issue_drafts(invoice_ids, on=self.report.on)
+            self._write_totals(drafts, numbers)
+        return len(billed), drafts, problems, numbers
 
     def _analyze(self) -> None:
         self.chunks += 1
@@ -402,29 +410,40 @@ class _Run:
             heard_at=timezone.now(),
         )
 
-    def _write_totals(self, drafts: Sequence[Draft]) -> None:
+    def _write_totals(self, drafts: Sequence[Draft], numbers: Mapping[int, str]) -> None:
         """Add these documents to the control totals, in the transaction that issues them."""
+        alike: dict[tuple[str, str], list[Draft]] = {}
+        for draft in drafts:
+            alike.setdefault((draft.kind, draft.currency), []).append(draft)
         rows = [
             {
-                "kind": draft.kind,
-                "currency": draft.currency,
-                "net": draft.net_minor,
-                "vat": draft.vat_minor,
-                "number": draft.number,
+                "kind": kind,
+                "currency": currency,
+                "documents": len(found),
+                "net": sum(draft.net_minor for draft in found),
+                "vat": sum(draft.vat_minor for draft in found),
+                "first": min(numbers[draft.invoice_id] for draft in found),
+                "last": max(numbers[draft.invoice_id] for draft in found),
             }
-            for draft in drafts
+            for (kind, currency), found in alike.items()
         ]
-        if rows:
-            with connection.cursor() as cursor:
-                cursor.execute(_TOTALS, {"range": self.part.pk, "rows": json.dumps(rows)})
+        with connection.cursor() as cursor:
+            cursor.execute(_TOTALS, {"range": self.part.pk, "rows": json.dumps(rows)})
 
     def _park(self, month: Month, problems: list[Problem]) -> None:
         with transaction.atomic():
             park_profiles(month, problems)
             self._write_progress(month, 0, len(problems))
-        self._tell(month, 0, [], problems)
+        self._tell(month, 0, [], problems, {})
 
-    def _tell(self, month: Month, periods: int, drafts: Sequence[Draft], problems: Sequence[Problem]) -> None:
+    def _tell(
+        self,
+        month: Month,
+        periods: int,
+        drafts: Sequence[Draft],
+        problems: Sequence[Problem],
+        numbers: Mapping[int, str],
+    ) -> None:
         """Count what is committed by now, and pass it on."""
         report = self.report
         report.periods += periods
@@ -434,7 +453,7 @@ class _Run:
         for draft in drafts:
             report.totals.setdefault(draft.currency, Totals()).add(draft)
             if self.each:
-                self.each(month, draft)
+                self.each(month, replace(draft, number=numbers.get(draft.invoice_id)))
         named = problems[: max(NAMED - len(report.parked), 0)]
         rows = BillingProfile.objects.select_related("account").in_bulk([problem.profile_id for problem in named])
         report.parked += [
@@ -466,9 +485,9 @@ _GROWING = (BillingPeriod, Invoice, InvoiceLine, VatGroup, Charge, Posting, Docu
 _TOTALS = """
 INSERT INTO invoices_runtotal
     (range_id, kind, currency, documents, net_minor, vat_minor, first_number, last_number)
-SELECT %(range)s, kind, currency, count(*), sum(net), sum(vat), min(number), max(number)
-FROM jsonb_to_recordset(%(rows)s::jsonb) AS row (kind text, currency text, net bigint, vat bigint, number text)
-GROUP BY kind, currency
+SELECT %(range)s, kind, currency, documents, net, vat, first, last
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS row
+    (kind text, currency text, documents int, net bigint, vat bigint, first text, last text)
 ON CONFLICT (range_id, kind, currency) DO UPDATE
 SET documents = invoices_runtotal.documents + excluded.documents,
     net_minor = invoices_runtotal.net_minor + excluded.net_minor,

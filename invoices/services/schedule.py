@@ -26,8 +26,9 @@ from invoices.states import RangeStatus, RunStatus
 
 logger = logging.getLogger(__name__)
 
-# Profiles in one range: enough for the worker to be worth waking, few enough for many workers to share a run.
-RANGE = 4 * CHUNK
+# Profiles in one range: one transaction. A larger one costs no less for each invoice, and at the end of a run the
+# others wait for whoever took the last one.
+RANGE = CHUNK
 JOB = "invoices.bill_ranges"
 
 

@@ -61,7 +61,7 @@ def settle_invoices(parts: Sequence[tuple[Invoice, Money, str]], *, on: date, de
     invoices = {invoice.pk: invoice for invoice, _amount, _reference in parts}.values()
     paid = [invoice for invoice in invoices if not invoice.amount_due]
     rest = [invoice for invoice in invoices if invoice.amount_due]
-    move_all(paid, InvoiceStatus.PAID, settled_minor=F("total_minor") - F("prepaid_minor"))
+    move_all(paid, InvoiceStatus.PAID, are_locked=True, settled_minor=F("total_minor") - F("prepaid_minor"))
     for invoice in paid:
         invoice.settled_minor = invoice.total_minor - invoice.prepaid_minor
     Invoice.objects.bulk_update(rest, ["settled_minor"], batch_size=AT_ONCE)

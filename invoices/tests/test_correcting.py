@@ -372,7 +372,10 @@ def test_I6_the_database_refuses_changes_to_the_chain_and_more_than_the_original
 # --- Any sequence ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+EXAMPLES = min(settings.default.max_examples // 5, 200)  # ten, and with `--long` two hundred
+
+
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given_by(
     st.lists(st.integers(1, 999), min_size=1, max_size=4),
     st.lists(st.tuples(st.integers(0, 3), st.integers(1, 999)), max_size=5),

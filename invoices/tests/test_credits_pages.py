@@ -7,11 +7,13 @@ from decimal import Decimal
 
 import pytest
 import time_machine
+from django.template import Context
 from django.urls import reverse
 
 from accounts.tests.factories import SellerFactory, UserFactory
 from core.money import Money
 from core.periods import Month
+from core.policy import Role
 from invoices.documents.einvoice import terms_of
 from invoices.documents.printed import printed
 from invoices.documents.source import payload_of
@@ -19,8 +21,9 @@ from invoices.estimates import credit_balance, credit_history
 from invoices.models import CreditLot, Invoice
 from invoices.services.credits import expire_credit, give_credit, move_credit
 from invoices.services.run import run_billing
+from invoices.templatetags.invoices import credits_left
 from profiles.models import BillingProfile
-from profiles.tests.factories import BillingProfileFactory
+from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 from subscriptions.tests.factories import SubscriptionFactory
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +127,16 @@ def test_3_8_the_profiles_of_an_account_tell_what_credit_each_has_left(browser, 
     shown = browser.get(address).content.decode()
 
     assert ("Credit left" in shown, "€70.00" in shown, shown.count(">—</td>")) == (True, True, 1)
+
+
+def test_T01_a_stranger_is_told_no_credit_that_is_left(profile):
+    give(profile, 3_000)
+    reader = ProfileRoleFactory(profile=profile, role=Role.PROFILE_READER).user
+    elsewhere = ProfileRoleFactory(role=Role.PROFILE_OWNER).user
+
+    told, untold = (credits_left(Context({"user": person}), [profile]) for person in (reader, elsewhere))
+
+    assert (told, untold) == ({profile.pk: Money(3_000, "EUR")}, {})
 
 
 def test_S2_24_the_credits_stand_there_with_their_last_day_first_to_expire_on_top(browser, profile):

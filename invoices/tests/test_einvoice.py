@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 from django.db.models import Sum
 from django.urls import reverse
-from django.utils.translation import override
+from django.utils.translation import gettext, override
 from lxml import etree
 from pypdf import PdfReader, PdfWriter
 from saxonche import PySaxonProcessor
@@ -324,6 +324,8 @@ def test_I5_page_pdf_csv_ubl_cii_and_ledger_show_the_same_figures(seed, client, 
         shown += [money(group.vat) for group in invoice.vat_groups.all() if group.rate]
         shown += [money(line.net) for line in _lines(invoice)]
         assert squeezed(money(invoice.vat)) in paper or not invoice.vat_minor
+        sum_of_vat = squeezed(f"{gettext('Total VAT')} {money(invoice.vat)}")
+        assert (sum_of_vat in page) == (invoice.vat_groups.count() > 1)
     for words in shown:
         assert squeezed(words) in page
         assert squeezed(words) in paper

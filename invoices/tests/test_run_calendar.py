@@ -65,7 +65,8 @@ def test_Q8_every_anchor_is_billed_without_a_gap_or_an_overlap(begin, habit, zon
     months = list(months_between(first, last))
     made = datetime.combine(first.first, time(), UTC)
     profile = BillingProfileFactory(created_at=made, time_zone=zone, invoice_day=1)
-    anchors = [date(first.year, first.number, day) for day in range(1, 32)] + [date(2028, 2, 29)]
+    days = range(1, 32) if long else (1, 15, 28, 29, 30, 31)
+    anchors = [date(first.year, first.number, day) for day in days] + [date(2028, 2, 29)]
     expected = {bought(profile, anchor, term): starts(anchor, term, months) for anchor in anchors for term in TERMS}
 
     for month, on in habit(months):

@@ -10,6 +10,8 @@ from decimal import Decimal, InvalidOperation
 from typing import BinaryIO
 from xml.parsers import expat
 
+from django.utils.translation import gettext as _
+
 from core.money import Money
 from payments.bank.entries import FileRefused, ReadEntry, ReadStatement
 
@@ -52,13 +54,13 @@ class _Reader:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition(" ")[2]
         if not self.open and local != "Document":
-            raise FileRefused(f"its root is {local[:40]}, not the Document of a statement")
+            raise FileRefused(_("its root is %(name)s, not the Document of a statement") % {"name": local[:40]})
         if len(self.open) == 1:
             self.is_statement_file = local == "BkToCstmrStmt"
             if not self.is_statement_file:
-                raise FileRefused(f"it is a {local[:40]}, not a statement (camt.053)")
+                raise FileRefused(_("it is a %(name)s, not a statement (camt.053)") % {"name": local[:40]})
         if len(self.open) >= DEEPEST:
-            raise FileRefused("its elements lie too deep in each other")
+            raise FileRefused(_("its elements lie too deep in each other"))
         node = _Node(local, attributes)
         if self.open:
             self.open[-1].children.append(node)
@@ -81,7 +83,7 @@ class _Reader:
             self.open[-1].children.remove(node)
 
     def refuse_type(self, *_about: object) -> None:
-        raise FileRefused("it has a document type, which no statement has")
+        raise FileRefused(_("it has a document type, which no statement has"))
 
 
 def read_camt(file: BinaryIO) -> list[ReadStatement]:
@@ -97,11 +99,11 @@ def read_camt(file: BinaryIO) -> list[ReadStatement]:
             parser.Parse(portion, False)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
-        raise FileRefused(f"it is no whole XML document: line {error.lineno}") from None
+        raise FileRefused(_("it is no whole XML document: line %(line)d") % {"line": error.lineno}) from None
     except (LookupError, ValueError):
-        raise FileRefused("its encoding is none that we read; have it made in UTF-8") from None
+        raise FileRefused(_("its encoding is none that we read; have it made in UTF-8")) from None
     if not reader.statements:
-        raise FileRefused("it holds no statement")
+        raise FileRefused(_("it holds no statement"))
     for statement in reader.statements:
         statement.check()
     return reader.statements
@@ -110,7 +112,7 @@ def read_camt(file: BinaryIO) -> list[ReadStatement]:
 def _head(statement: ReadStatement, node: _Node) -> None:
     statement.iban = node.said("Acct/Id/IBAN").replace(" ", "").upper()
     if not statement.iban:
-        raise FileRefused("a statement names no IBAN")
+        raise FileRefused(_("a statement names no IBAN"))
     statement.number = node.said("Id")[:60] or node.said("ElctrncSeqNb", "LglSeqNb")[:60]
     statement.currency = node.said("Acct/Ccy")[:3]
     for balance in node.all("Bal"):
@@ -123,7 +125,10 @@ def _head(statement: ReadStatement, node: _Node) -> None:
         elif code == "CLBD":
             statement.closing = money
     if statement.opening is None or statement.closing is None:
-        raise FileRefused(f"statement {statement.number} does not say both balances, so nobody can tell if it is whole")
+        raise FileRefused(
+            _("statement %(number)s does not say both balances, so nobody can tell if it is whole")
+            % {"number": statement.number}
+        )
 
 
 def _entries(node: _Node) -> Iterator[ReadEntry]:
@@ -136,7 +141,7 @@ def _entries(node: _Node) -> Iterator[ReadEntry]:
         return
     amount = node.first("Amt")
     if amount is None:
-        raise FileRefused("an entry has no amount")
+        raise FileRefused(_("an entry has no amount"))
     is_out = _is_out(node)
     whole = _money(amount, is_out=is_out)
     booked_on = _day(node.said("BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm"))
@@ -170,7 +175,7 @@ def _remittance(node: _Node, details: _Node) -> str:
 def _is_out(node: _Node) -> bool:
     side = node.said("CdtDbtInd")
     if side not in ("CRDT", "DBIT"):
-        raise FileRefused(f"“{side[:20]}” does not say whether money came in or out")
+        raise FileRefused(_("“%(said)s” does not say whether money came in or out") % {"said": side[:20]})
     return side == "DBIT"
 
 
@@ -183,13 +188,14 @@ def _part(details: _Node, is_out: bool, currency: str) -> Money | None:
 
 def _money(node: _Node, *, is_out: bool) -> Money:
     currency = node.attributes.get("Ccy", "")
+    said = f"{node.text.strip()[:20]} {currency[:3]}"
     try:
         amount = Money.rounded(Decimal(node.text.strip()), currency)
         exact = amount.amount == Decimal(node.text.strip())
     except (InvalidOperation, ValueError):
-        raise FileRefused(f"“{node.text.strip()[:20]} {currency[:3]}” is no amount") from None
+        raise FileRefused(_("“%(said)s” is no amount") % {"said": said}) from None
     if not exact or amount.minor < 0 or amount.minor >= 10**15:
-        raise FileRefused(f"“{node.text.strip()[:20]} {currency[:3]}” is no amount of a statement")
+        raise FileRefused(_("“%(said)s” is no amount of a statement") % {"said": said})
     return -amount if is_out else amount
 
 
@@ -197,4 +203,4 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text[:10])
     except ValueError:
-        raise FileRefused(f"“{text[:20]}” is no day") from None
+        raise FileRefused(_("“%(said)s” is no day") % {"said": text[:20]}) from None

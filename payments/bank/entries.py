@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
+from django.utils.translation import gettext as _
+
 from core.money import Money
 
 
@@ -47,13 +49,21 @@ class ReadStatement:
         currency = self.opening.currency
         for amount in (self.closing, *(entry.amount for entry in self.entries)):
             if amount.currency != currency:
-                raise FileRefused(f"statement {self.number}: {amount} on an account in {currency}")
+                told = {"number": self.number, "amount": amount, "currency": currency}
+                raise FileRefused(_("statement %(number)s: %(amount)s on an account in %(currency)s") % told)
         total = Money.total((entry.amount for entry in self.entries), currency)
         if self.opening + total != self.closing:
-            raise FileRefused(
-                f"statement {self.number}: {self.opening} and its entries come to {self.opening + total}, "
-                f"but it ends with {self.closing}. Some of it is missing."
+            told = {
+                "number": self.number,
+                "opening": self.opening,
+                "sum": self.opening + total,
+                "closing": self.closing,
+            }
+            said = _(
+                "statement %(number)s: %(opening)s and its entries come to %(sum)s, but it ends with %(closing)s. "
+                "Some of it is missing."
             )
+            raise FileRefused(said % told)
 
 
 def keyed(iban: str, entries: Iterable[ReadEntry]) -> Iterator[tuple[str, ReadEntry]]:

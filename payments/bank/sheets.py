@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
+from django.utils.translation import gettext as _
+
 from core.money import Money
 from payments.bank.entries import FileRefused, ReadEntry, ReadStatement
 
@@ -79,7 +81,7 @@ def read_sheet(content: bytes) -> list[ReadStatement]:
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
     if "\x00" in text:
-        raise FileRefused("it is no text")
+        raise FileRefused(_("it is no text"))
     separator = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") else ","
     rows = csv.DictReader(io.StringIO(text), delimiter=separator, strict=True)
     try:
@@ -87,14 +89,14 @@ def read_sheet(content: bytes) -> list[ReadStatement]:
         found: dict[str, ReadStatement] = {}
         for number, row in enumerate(rows, 2):
             if number > MOST_ROWS:
-                raise FileRefused(f"it has more than {MOST_ROWS} rows; split it")
+                raise FileRefused(_("it has more than %(most)d rows; split it") % {"most": MOST_ROWS})
             entry, iban = _entry(layout, row, number)
             statement = found.setdefault(iban, ReadStatement(iban, "", entry.amount.currency))
             statement.entries.append(entry)
-    except csv.Error as error:
-        raise FileRefused(f"line {rows.line_num} is no row of a CSV: {error}") from None
+    except csv.Error:
+        raise FileRefused(_("line %(line)d is no row of a CSV") % {"line": rows.line_num}) from None
     if not found:
-        raise FileRefused("it holds no movement")
+        raise FileRefused(_("it holds no movement"))
     return list(found.values())
 
 
@@ -103,12 +105,12 @@ def _layout(columns: Sequence[str]) -> Layout:
         if {layout.iban, layout.day, layout.amount, layout.counterparty} <= set(columns):
             return layout
     known = ", ".join(layout.name for layout in LAYOUTS)
-    raise FileRefused(f"its columns are those of no layout we know ({known})")
+    raise FileRefused(_("its columns are those of no layout we know (%(known)s)") % {"known": known})
 
 
 def _entry(layout: Layout, row: Mapping[str, str | None], number: int) -> tuple[ReadEntry, str]:
     if None in row.values() or None in row:
-        raise FileRefused(f"line {number} has more or fewer cells than the first line")
+        raise FileRefused(_("line %(line)d has more or fewer cells than the first line") % {"line": number})
     cells = {name: (value or "").strip() for name, value in row.items()}
     iban = cells[layout.iban].replace(" ", "").upper()
     currency = (cells.get(layout.currency) or "EUR")[:3]
@@ -116,7 +118,8 @@ def _entry(layout: Layout, row: Mapping[str, str | None], number: int) -> tuple[
     if layout.sides:
         column, out, into = layout.sides
         if cells.get(column) not in (out, into) or amount.minor < 0:
-            raise FileRefused(f"line {number}: “{cells.get(column, '')[:20]}” does not say if money came in or out")
+            said = {"line": number, "said": cells.get(column, "")[:20]}
+            raise FileRefused(_("line %(line)d: “%(said)s” does not say whether money came in or out") % said)
         amount = -amount if cells[column] == out else amount
     entry = ReadEntry(
         booked_on=_day(cells[layout.day], layout.day_format, number),
@@ -140,7 +143,10 @@ def _money(text: str, currency: str, number: int) -> Money:
     except (InvalidOperation, ValueError):
         money = None
     if money is None or money.amount != amount:
-        raise FileRefused(f"line {number}: “{text[:20]}” is no amount of {currency}")
+        raise FileRefused(
+            _("line %(line)d: “%(said)s” is no amount of %(currency)s")
+            % {"line": number, "said": text[:20], "currency": currency}
+        )
     return money
 
 
@@ -148,4 +154,4 @@ def _day(text: str, day_format: str, number: int) -> date:
     try:
         return datetime.strptime(text, day_format).date()  # noqa: DTZ007 a day, without a time
     except ValueError:
-        raise FileRefused(f"line {number}: “{text[:20]}” is no day") from None
+        raise FileRefused(_("line %(line)d: “%(said)s” is no day") % {"line": number, "said": text[:20]}) from None

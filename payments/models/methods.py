@@ -86,6 +86,11 @@ class PaymentMethod(models.Model):
         verbose_name = _("payment method")
         verbose_name_plural = _("payment methods")
         constraints = [models.UniqueConstraint(fields=["gateway", "token"], condition=~Q(token=""), name="token_once")]
+        indexes = [
+            # What the jobs look for.
+            models.Index("id", condition=Q(status="detached"), name="method_to_forget"),
+            models.Index("valid_until", condition=Q(family="direct_debit"), name="debit_method_ending"),
+        ]
         triggers = [only_along(states.METHOD, "method_status_edges")]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from invoices.models import CreditLot, Invoice
 from payments import states
 from payments.models.methods import Family, Mandate, PaymentMethod
 from payments.querysets import (
+    AllocationQuerySet,
     DebitNoticeQuerySet,
     PaymentQuerySet,
 )
@@ -226,6 +227,7 @@ class Allocation(models.Model):
     status = models.CharField(max_length=10, choices=states.AllocationStatus, default=states.AllocationStatus.HELD)
 
     TRANSITIONS = states.ALLOCATION
+    objects = AllocationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("allocation")

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from stdnum.iso7064 import mod_97_10
 
 from accounts.models import Seller, User
+from core.database import analyze_grown
 from core.errors import Refused
 from core.history import acting
 from core.money import Money
@@ -36,7 +37,7 @@ from payments.models import (
 )
 from payments.services.booking import bank_payment, book_plain
 from payments.services.cases import close_settled, reopen_case
-from payments.services.matching import Match, fits, match_entries
+from payments.services.matching import Match, match_entries, still_pays
 from payments.services.overpaid import keep_rest, take_from_balance
 from payments.services.papers import ask_for_receipt
 from payments.services.settle import next_receipt_number
@@ -47,6 +48,8 @@ from profiles.models import BillingProfile
 LARGEST_FILE = 50 * 1024 * 1024
 CHUNK = 1000
 SHORTEST_REASON = 10
+# From so many bookings at once on it is worth asking whether the planner knows of them.
+GROWS_BY = 100
 
 
 # --- Taking in ----------------------------------------------------------------------------------
@@ -66,7 +69,7 @@ def take_in_file(content: bytes, *, name: str, by: User | None) -> TakenIn:
     Raises FileRefused for a file that is none, is cut off, does not add up, or is of another account than ours.
     """
     if len(content) > LARGEST_FILE:
-        raise FileRefused(f"it is larger than {LARGEST_FILE // 1024 // 1024} MB")
+        raise FileRefused(_("it is larger than %(most)d MB") % {"most": LARGEST_FILE // 1024 // 1024})
     digest = hashlib.sha256(content).hexdigest()
     if earlier := BankFile.objects.filter(sha256=digest).first():
         return TakenIn(earlier, is_new=False)
@@ -98,7 +101,7 @@ def read_statements(content: bytes) -> list[ReadStatement]:
     """The statements in it, by what it looks like: XML is camt.053, everything else a CSV."""
     head = content[:200].lstrip(b"\xef\xbb\xbf \r\n\t")
     if not head:
-        raise FileRefused("it is empty")
+        raise FileRefused(_("it is empty"))
     if head.startswith((b"<", b"\xff\xfe", b"\xfe\xff")):
         return read_camt(io.BytesIO(content))
     return read_sheet(content)
@@ -108,7 +111,9 @@ def _check_ours(statements: Iterable[ReadStatement]) -> None:
     ours = "".join(str(Seller.objects.values_list("iban", flat=True).first() or "").split()).upper()
     for statement in statements:
         if ours and statement.iban != ours:
-            raise FileRefused(f"it is of the account that ends in {statement.iban[-4:]}, which is not ours")
+            raise FileRefused(
+                _("it is of the account that ends in %(end)s, which is not ours") % {"end": statement.iban[-4:]}
+            )
 
 
 def _row(key: str, entry: ReadEntry) -> BankEntry:
@@ -153,14 +158,17 @@ def look_at(entries: Iterable[BankEntry], *, at: datetime) -> int:
     """
     with transaction.atomic():
         ids = [entry.pk for entry in entries]
-        fresh = list(BankEntry.objects.select_for_update().filter(pk__in=ids, looked_at=None).order_by("pk"))
+        fresh = list(BankEntry.objects.select_for_update().filter(pk__among=ids, looked_at=None).order_by("pk"))
         matches = match_entries(fresh)
         certain = [entry for entry in fresh if entry.pk in matches and matches[entry.pk].is_certain]
         booked = book_plain([(entry, matches[entry.pk]) for entry in certain], at=at)
         for entry in certain:
             if entry.pk not in booked and _book_match(entry, matches[entry.pk], at):
                 booked.add(entry.pk)
-        BankEntry.objects.filter(pk__in=[entry.pk for entry in fresh], looked_at=None).update(looked_at=at)
+        left = [entry.pk for entry in fresh if entry.looked_at is None]
+        BankEntry.objects.filter(pk__among=left).update(looked_at=at)
+    if len(booked) >= GROWS_BY:
+        analyze_grown(Payment, Allocation, by=len(booked))
     return len(booked)
 
 
@@ -168,15 +176,12 @@ def _book_match(entry: BankEntry, match: Match, at: datetime) -> bool:
     """Book a movement to what it names, of each billing profile by itself; whether that could be done. What was paid
     in another way a moment ago, or is being paid, is left to a person."""
     by_profile: dict[int, list[Invoice]] = defaultdict(list)
-    for invoice in sorted(match.invoices, key=lambda each: (each.due_date, each.number)):
+    stored = Invoice.objects.in_bulk(each.pk for each in match.invoices)
+    for invoice in sorted(still_pays(match, entry, stored.values()), key=lambda each: (each.due_date, each.number)):
         by_profile[invoice.profile_id].append(invoice)
     try:
         with transaction.atomic():
             for invoices in by_profile.values():
-                if match.why == BookedBy.NUMBER and not fits(
-                    entry, Invoice.objects.in_bulk(each.pk for each in invoices).values()
-                ):
-                    return False
                 book_entry(
                     entry,
                     invoices,
@@ -192,7 +197,7 @@ def _book_match(entry: BankEntry, match: Match, at: datetime) -> bool:
                     break
     except Refused:
         return False
-    return True
+    return bool(by_profile)
 
 
 def book_entry(
@@ -261,7 +266,7 @@ def _check(entry: BankEntry, invoices: Sequence[Invoice], keeps_rest: bool) -> N
         raise Refused(_("The invoice is in another currency than the movement."), "other_currency")
     if len({invoice.profile_id for invoice in invoices}) != 1:
         raise Refused(_("Book the invoices of one billing profile at a time."), "several_profiles")
-    if Allocation.objects.filter(invoice__in=invoices, status=AllocationStatus.HELD).exists():
+    if Allocation.objects.holding(invoices).exists():
         raise Refused(
             _("A payment of one of these invoices is under way. Wait until its outcome is known."), "under_way"
         )

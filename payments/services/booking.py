@@ -1,16 +1,17 @@
 """Booking many movements at the bank at once: those that are plain, in some twenty statements (P24).
 
-Plain is a movement all of whose money goes to invoices that are due and of which nothing is disputed or being paid.
-The others are booked one by one by `payments.services.bank`. A payment from the bank is a `Payment` with the gateway
+Plain is a movement to invoices that are due and of which nothing is disputed or being paid; what is more than they
+need is kept for their billing profile, and where they are of several, a movement with such a rest is not plain. The
+others are booked one by one by `payments.services.bank`. A payment from the bank is a `Payment` with the gateway
 `bank`, so that receipts, statements and allocations have one path. Locks are taken in one order: movements, invoices,
-cases, and the series of receipts last.
+profiles, cases, and the series of receipts last.
 """
 
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db.models import F
@@ -21,23 +22,27 @@ from core.history import acting
 from core.money import Money
 from core.states import move_all
 from invoices.models import Invoice, LedgerAccount
+from invoices.services.credits import keep_overpaid
 from invoices.services.settling import settle_invoices
 from payments.models import (
     BANK,
     Allocation,
     BankBooking,
     BankEntry,
-    BookedBy,
     Family,
     Initiator,
     Payment,
 )
 from payments.services.cases import close_settled
-from payments.services.matching import NEEDED, Match, fits
+from payments.services.matching import Match, still_pays
+from payments.services.overpaid import overpaid_with
 from payments.services.papers import ask_for_receipts
 from payments.services.settle import next_receipt_numbers
 from payments.spreading import spread
 from payments.states import AllocationStatus, EntryStatus, PaymentStatus
+
+# What may change of an invoice that is issued, and what its receipt needs.
+_CHANGING = ("status", "settled_minor", "disputed_minor", "prepaid_minor", "due_date", "language")
 
 
 @dataclass
@@ -49,6 +54,11 @@ class _Plan:
     parts: list[tuple[Invoice, Money]]
     payment: Payment
 
+    @property
+    def rest(self) -> Money:
+        """What is more than its invoices need."""
+        return self.payment.amount - Money.total((part for _invoice, part in self.parts), self.payment.currency)
+
 
 def book_plain(matched: Sequence[tuple[BankEntry, Match]], *, at: datetime) -> set[int]:
     """Book those of these movements that are plain, in the caller's transaction, which has them locked; a payment for
@@ -56,10 +66,8 @@ def book_plain(matched: Sequence[tuple[BankEntry, Match]], *, at: datetime) -> s
     if not matched:
         return set()
     with acting(None, "bank.book"):
-        ids = {invoice.pk for _entry, match in matched for invoice in match.invoices}
-        locked = Invoice.objects.select_for_update().only(*NEEDED, "language").filter(pk__in=ids).order_by("pk")
-        invoices = {invoice.pk: invoice for invoice in locked}
-        holding = Allocation.objects.filter(invoice__in=invoices, status=AllocationStatus.HELD)
+        invoices = _locked({invoice.pk: invoice for _entry, match in matched for invoice in match.invoices})
+        holding = Allocation.objects.holding(invoices)
         # What is not plain may go to any of its invoices later: they are left to that.
         left_alone = set(holding.values_list("invoice_id", flat=True))
         counts = _bookings_of([entry.pk for entry, _match in matched])
@@ -67,7 +75,7 @@ def book_plain(matched: Sequence[tuple[BankEntry, Match]], *, at: datetime) -> s
         for entry, match in matched:
             chosen = [invoices[each.pk] for each in match.invoices]
             parts = _plain_parts(entry, match, chosen, left_alone)
-            if parts is None:
+            if not parts:
                 left_alone |= {invoice.pk for invoice in chosen}
             else:
                 plans += _planned(entry, match, parts, counts[entry.pk], at)
@@ -76,44 +84,53 @@ def book_plain(matched: Sequence[tuple[BankEntry, Match]], *, at: datetime) -> s
     return {plan.entry.pk for plan in plans}
 
 
+def _locked(invoices: dict[int, Invoice]) -> dict[int, Invoice]:
+    """The same invoices as they are now, locked: only what may have changed since the matching read them is read."""
+    rows = Invoice.objects.select_for_update().filter(pk__among=invoices).order_by("pk").values("pk", *_CHANGING)
+    for row in rows:
+        invoice = invoices[row.pop("pk")]
+        for name, value in row.items():
+            setattr(invoice, name, value)
+    return invoices
+
+
 def _bookings_of(entry_ids: Iterable[int]) -> dict[int, int]:
     """How often each movement was booked before: part of the key of its next payment."""
     counts: dict[int, int] = defaultdict(int)
-    for pk in BankBooking.objects.filter(entry__in=entry_ids).values_list("entry_id", flat=True):
+    for pk in BankBooking.objects.filter(entry__among=entry_ids).values_list("entry_id", flat=True):
         counts[pk] += 1
     return counts
 
 
 def _plain_parts(
     entry: BankEntry, match: Match, invoices: Sequence[Invoice], left_alone: set[int]
-) -> list[tuple[Invoice, Money]] | None:
-    """What each invoice gets; None where the movement is not plain."""
+) -> list[tuple[Invoice, Money]]:
+    """What each invoice gets; nothing where the movement is not plain."""
+    pays = still_pays(match, entry, invoices)
     is_open = entry.status == EntryStatus.OPEN and entry.amount_minor > 0
-    is_plain = all(
-        invoice.status == "due" and invoice.amount_due and not invoice.disputed_minor and invoice.pk not in left_alone
-        for invoice in invoices
-    )
-    if not (is_open and is_plain) or (match.why == BookedBy.NUMBER and not fits(entry, invoices)):
-        return None
-    parts = spread(
-        invoices, entry.left, owing=lambda each: min(each.amount_due, match.most.get(each.pk, each.amount_due))
-    )
+    is_free = not any(invoice.disputed_minor or invoice.pk in left_alone for invoice in pays)
+    if not (is_open and is_free):
+        return []
+    parts = spread(pays, entry.left, owing=lambda each: min(each.amount_due, match.most.get(each.pk, each.amount_due)))
     is_whole = Money.total((part for _invoice, part in parts), entry.currency) == entry.left
-    return [(invoice, part) for invoice, part in parts if part] if is_whole else None
+    one_profile = len({invoice.profile_id for invoice in pays}) == 1
+    return [(invoice, part) for invoice, part in parts if part] if is_whole or one_profile else []
 
 
 def _planned(
     entry: BankEntry, match: Match, parts: Sequence[tuple[Invoice, Money]], count: int, at: datetime
 ) -> list[_Plan]:
-    """The payments of one movement. Counts what they take on the movement and the invoices in hand."""
+    """The payments of one movement, a rest with the only one. Counts what they take on the movement and the invoices
+    in hand."""
     by_profile: dict[int, list[tuple[Invoice, Money]]] = defaultdict(list)
     for invoice, part in parts:
         by_profile[invoice.profile_id].append((invoice, part))
         invoice.settled_minor += part.minor
-        entry.settled_minor += part.minor
     plans = []
     for number, each in enumerate(by_profile.values()):
-        total = Money.total((part for _invoice, part in each), entry.currency)
+        is_only = len(by_profile) == 1
+        total = entry.left if is_only else Money.total((part for _invoice, part in each), entry.currency)
+        entry.settled_minor += total.minor
         first = each[0][0]
         payment = bank_payment(entry, first.account_id, first.profile_id, total, count=count + number, at=at)
         plans.append(_Plan(match, entry, each, payment))
@@ -145,18 +162,20 @@ def bank_payment(
 
 def _told(payment: Payment) -> dict[str, Any]:
     """What a new payment of the bank says of itself; the rest of its columns are empty."""
-    return {name: value for name, value in vars(payment).items() if value is not None and not name.startswith("_")}
+    told = {name: value for name, value in vars(payment).items() if value is not None and not name.startswith("_")}
+    return told | {"balance_lot_id": payment.balance_lot_id}
 
 
 def _write(plans: Sequence[_Plan], at: datetime) -> None:
-    parts = [(plan, invoice, part) for plan in plans for invoice, part in plan.parts]
+    parts, on = [(plan, invoice, part) for plan in plans for invoice, part in plan.parts], timezone.localdate(at)
     settle_invoices(
         [(invoice, part, f"payment:{plan.payment.code}") for plan, invoice, part in parts],
-        on=timezone.localdate(at),
+        on=on,
         debit=LedgerAccount.BANK,
     )
+    _keep_rests([plan for plan in plans if plan.rest], on)
     entries = list({plan.entry.pk: plan.entry for plan in plans}.values())
-    move_all(entries, EntryStatus.BOOKED, settled_minor=F("amount_minor"), looked_at=at)
+    move_all(entries, EntryStatus.BOOKED, are_locked=True, settled_minor=F("amount_minor"), looked_at=at)
     for entry in entries:
         entry.settled_minor = entry.amount_minor
     close_settled({invoice.pk: invoice for _plan, invoice, _part in parts}.values())
@@ -164,7 +183,7 @@ def _write(plans: Sequence[_Plan], at: datetime) -> None:
     for payment, number in zip(payments, next_receipt_numbers(len(plans)), strict=True):
         payment.receipt_number = number
     insert_rows(Payment, [_told(payment) for payment in payments])
-    ids = dict(Payment.objects.filter(code__in=[payment.code for payment in payments]).values_list("code", "pk"))
+    ids = dict(Payment.objects.filter(code__among=[payment.code for payment in payments]).values_list("code", "pk"))
     for payment in payments:
         payment.pk = ids[payment.code]
     insert_rows(BankBooking, [_booking(plan, at) for plan in plans])
@@ -179,6 +198,15 @@ def _write(plans: Sequence[_Plan], at: datetime) -> None:
     ]
     insert_rows(Allocation, allocations)
     ask_for_receipts([(plan.payment, plan.parts[0][0].language) for plan in plans])
+
+
+def _keep_rests(plans: Sequence[_Plan], on: date) -> None:
+    if plans:
+        lots = keep_overpaid(
+            [overpaid_with(plan.payment, plan.rest) for plan in plans], debit=LedgerAccount.BANK, on=on
+        )
+        for plan, lot in zip(plans, lots, strict=True):
+            plan.payment.balance_lot_id = lot.pk
 
 
 def _booking(plan: _Plan, at: datetime) -> dict[str, Any]:

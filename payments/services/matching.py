@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from core.money import Money
 from invoices.documents.codes import REFERENCE_LENGTH
@@ -86,12 +86,12 @@ def match_entries(entries: Sequence[BankEntry]) -> dict[int, Match]:
 
 
 def _invoices_of(numbers: set[str]) -> dict[str, Invoice]:
-    found = Invoice.objects.filter(number__in=numbers, kind="invoice").only(*NEEDED)
+    found = Invoice.objects.filter(number__among=numbers, kind="invoice").only(*NEEDED)
     return {invoice.number: invoice for invoice in found}  # type: ignore[misc]
 
 
 def _remittances_of(references: set[str]) -> dict[str, tuple[Remittance, list[RemittancePart]]]:
-    remittances = {each.pk: each for each in Remittance.objects.filter(reference__in=references)}
+    remittances = {each.pk: each for each in Remittance.objects.filter(reference__among=references)}
     if not remittances:
         return {}
     parts = RemittancePart.objects.filter(remittance__in=remittances).select_related("invoice")
@@ -132,7 +132,17 @@ def _match(entry: BankEntry, invoices: list[Invoice], why: BookedBy) -> Match | 
     return Match(tuple(payable), why, is_certain)
 
 
-def fits(entry: BankEntry, invoices: Collection[Invoice] | QuerySet[Invoice, Invoice]) -> bool:
+def still_pays(match: Match, entry: BankEntry, invoices: Collection[Invoice]) -> list[Invoice]:
+    """Those of the match that the movement pays as they are now, which the caller has locked: of a remittance what is
+    still due; else all of them, or none where one was paid meanwhile. So it does not matter which movements are looked
+    at together."""
+    due = [invoice for invoice in invoices if invoice.status == "due" and invoice.amount_due]
+    if match.remittance is None and len(due) < len(invoices):
+        return []
+    return due if match.why != BookedBy.NUMBER or fits(entry, due) else []
+
+
+def fits(entry: BankEntry, invoices: Collection[Invoice]) -> bool:
     """Whether the amount is what is owed on these, or a part of a single one."""
     due = owed(invoices, entry.currency)
     return entry.left == due or (len(invoices) == 1 and entry.left < due)

@@ -18,11 +18,10 @@ from core.history import acting
 from core.money import Money
 from core.policy import Action, demand
 from invoices.models import CreditLot, CreditMove, CreditSource, Invoice, LedgerAccount, Posting
-from invoices.services.credits import give_overpaid_back, keep_overpaid, pay_from_overpaid
+from invoices.services.credits import Overpaid, give_overpaid_back, keep_overpaid, pay_from_overpaid
 from invoices.states import InvoiceStatus
 from payments.models import Allocation, ParkedReason, Payment, RefundPart
 from payments.services.cases import close_settled
-from payments.states import AllocationStatus
 from profiles.models import BillingProfile
 
 
@@ -35,15 +34,13 @@ def keep_rest(payment: Payment, rest: Money, *, on: date) -> None:
     """Keep so much of a payment on its profile, in the transaction that settles it. Nothing where it is zero."""
     if not rest:
         return
-    payment.balance_lot = keep_overpaid(
-        payment.profile,
-        rest,
-        description=payment.method_text,
-        reference=f"payment:{payment.code}",
-        debit=source_of(payment),
-        on=on,
-    )
+    (payment.balance_lot,) = keep_overpaid([overpaid_with(payment, rest)], debit=source_of(payment), on=on)
     Payment.objects.filter(pk=payment.pk).update(balance_lot=payment.balance_lot)
+
+
+def overpaid_with(payment: Payment, rest: Money) -> Overpaid:
+    """What is kept of a payment, as the credits know it."""
+    return Overpaid(payment.account_id, payment.profile_id, rest, payment.method_text, f"payment:{payment.code}")
 
 
 def balances_of(account: BillingAccount) -> QuerySet[CreditLot]:
@@ -85,7 +82,7 @@ def use_balance(invoice: Invoice, *, by: User, at: datetime | None = None) -> Mo
         stored = Invoice.objects.select_for_update(of=("self",)).select_related("profile__account").get(pk=invoice.pk)
         if stored.status != InvoiceStatus.DUE or stored.kind != "invoice":
             raise Refused(_("%(number)s asks for no money.") % {"number": stored.number}, "not_payable")
-        if _is_held(stored):
+        if Allocation.objects.holding([stored]).exists():
             raise Refused(
                 _("A payment of %(number)s is under way. Wait until its outcome is known.") % {"number": stored.number},
                 "under_way",
@@ -100,7 +97,7 @@ def use_balance(invoice: Invoice, *, by: User, at: datetime | None = None) -> Mo
 def use_balance_first(invoice: Invoice, *, on: date) -> None:
     """What is owed is taken from the customer's own money before anything is charged or asked for (§3.7), in the
     caller's transaction, which has the invoice locked."""
-    if invoice.status == InvoiceStatus.DUE and not _is_held(invoice):
+    if invoice.status == InvoiceStatus.DUE and not Allocation.objects.holding([invoice]).exists():
         pay_from_overpaid(invoice, on=on, by=None)
 
 
@@ -126,7 +123,3 @@ def take_from_balance(payment: Payment, amount: Money, *, kind: CreditMove, refe
         )
         Payment.objects.filter(pk=payment.pk).update(parked_reason=ParkedReason.BALANCE_USED)
         payment.parked_reason = ParkedReason.BALANCE_USED
-
-
-def _is_held(invoice: Invoice) -> bool:
-    return Allocation.objects.filter(invoice=invoice, status=AllocationStatus.HELD).exists()

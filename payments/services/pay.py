@@ -41,7 +41,6 @@ from payments.services.customers import customer_of
 from payments.services.methods import is_offered, lock_method
 from payments.services.pay_links import result_path_of
 from payments.services.settle import LOOKUP_AFTER, look_up, record_outcome, record_silence, what_to_find
-from payments.states import AllocationStatus
 
 # T31: cards are not tried out here. Counted over the account, within an hour.
 DECLINES_AT_MOST = 10
@@ -273,7 +272,7 @@ def check_payable(invoice: Invoice, part: Money) -> None:
         raise Refused(_("%(number)s is paid already.") % {"number": invoice.number}, "not_payable")
     if invoice.status != "due" or invoice.kind != "invoice":
         raise Refused(_("%(number)s asks for no money.") % {"number": invoice.number}, "not_payable")
-    if Allocation.objects.filter(invoice=invoice, status=AllocationStatus.HELD).exists():
+    if Allocation.objects.holding([invoice]).exists():
         raise Refused(
             _(
                 "A payment of %(number)s is under way and its outcome is not known yet. "

@@ -234,7 +234,7 @@ def _check_write_off(invoice: Invoice, amount: Money) -> None:
         raise Refused(_("%(number)s asks for no money.") % {"number": invoice.number}, "not_payable")
     if not Money.zero(amount.currency) < amount <= invoice.amount_due:
         raise Refused(_("At most %(left)s can be written off.") % {"left": money(invoice.amount_due)}, "too_much")
-    if Allocation.objects.filter(invoice=invoice, status=AllocationStatus.HELD).exists():
+    if Allocation.objects.holding([invoice]).exists():
         raise Refused(_("A payment of this invoice is under way. Wait until its outcome is known."), "under_way")
 
 

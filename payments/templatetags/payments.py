@@ -47,8 +47,7 @@ SHOWN = 20
 def open_attempts(invoices: Iterable[Invoice]) -> set[int]:
     """Which of these an attempt holds whose outcome is open."""
     due = [invoice.pk for invoice in invoices if invoice.status == "due"]
-    held = Allocation.objects.filter(invoice_id__in=due, status=AllocationStatus.HELD)
-    return set(held.values_list("invoice_id", flat=True))
+    return set(Allocation.objects.holding(due).values_list("invoice_id", flat=True))
 
 
 @register.simple_tag

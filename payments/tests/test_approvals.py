@@ -317,6 +317,17 @@ def test_Q9_two_owners_at_once_pay_once(case):
     assert case.invoice.status == "paid"
 
 
+def test_T01_only_who_may_approve_is_told_what_waits(case, client):
+    case.prepare()
+    told = []
+    for role in (Role.PROFILE_OWNER, Role.INVOICE_MANAGER, Role.PROFILE_READER):
+        client.force_login(ProfileRoleFactory(profile=case.profile, role=role).user)
+        page = client.get(case.profile.account.get_absolute_url())
+        told.append("A payment waits for your approval" in page.content.decode())
+
+    assert told == [True, False, False]
+
+
 # --- Pages -----------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Collecting: the calendar of §3.9, each step once and at its time, nothing after the money (S3-16, P9, P18, P20)."""
 
 from datetime import date, datetime, timedelta
+from functools import cache
 from itertools import pairwise, product
 from zoneinfo import ZoneInfo
 
@@ -51,9 +52,14 @@ def collect(at: datetime) -> None:
     run_what_is_due(close_collection_case)
 
 
+@cache
+def due_of(job):
+    """Which rows the job is for; looked up once, for a year has many hours."""
+    return next(each.due for each in registry().values() if each.run is job)
+
+
 def run_what_is_due(job) -> int:
-    due = next(each.due for each in registry().values() if each.run is job)
-    found = list(due(timezone.now()).values_list("pk", flat=True))
+    found = list(due_of(job)(timezone.now()).values_list("pk", flat=True))
     for pk in found:
         job(pk)
     return len(found)

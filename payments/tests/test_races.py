@@ -21,7 +21,7 @@ from core.models import Message
 from core.money import Money
 from core.policy import Role
 from invoices.models import CreditLot, Invoice, LedgerAccount, Posting
-from invoices.services.credits import keep_overpaid
+from invoices.services.credits import Overpaid, keep_overpaid
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox import api
 from payments.gateways.sandbox.models import Charge
@@ -271,15 +271,10 @@ def test_Q9_using_a_balance_many_times_at_once_spends_it_once(bursts):
     for _burst in bursts:
         invoice, _card, (payer,) = a_payable_invoice()
         other = InvoiceFactory(profile=invoice.profile)
+        profile = invoice.profile
+        kept = Overpaid(profile.account_id, profile.pk, invoice.total, "Bank", reference=uuid.uuid4().hex)
         with transaction.atomic():
-            keep_overpaid(
-                invoice.profile,
-                invoice.total,
-                description="Bank",
-                reference=uuid.uuid4().hex,
-                debit=LedgerAccount.BANK,
-                on=TODAY,
-            )
+            keep_overpaid([kept], debit=LedgerAccount.BANK, on=TODAY)
         calls = [lambda each=each: use_balance(each, by=payer) for each in (invoice, other)]  # noqa: B023
         answers = at_once(calls * (CROWD // 2))
         paid = [answer for answer in answers if not isinstance(answer, str)]

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -73,10 +74,10 @@ def share_invoices(subscription: Subscription, *, is_on: bool, by: Any) -> bool:
     return True
 
 
-def viewers_of(subscription: Subscription) -> list[ProfileRole]:
+def viewers_of(subscription: Subscription) -> QuerySet[ProfileRole]:
     """Who may see its invoices once the switch is on, by name; those whose role has ended included."""
     rows = ProfileRole.objects.filter(profile=subscription.profile_id)
-    return list(rows.select_related("user", "assigned_by", "stands_in_for").order_by("user__name", "pk"))
+    return rows.select_related("user", "assigned_by", "stands_in_for").order_by("user__name", "pk")
 
 
 def _hidden(subscription: Subscription) -> BillingProfile:

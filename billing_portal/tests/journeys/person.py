@@ -88,7 +88,7 @@ class Person:
         if self.way.means != KEYBOARD:
             field.fill(text)
             return
-        self._reach(field)
+        self.reaches(field)
         self.page.keyboard.press("ControlOrMeta+a")
         if text:
             self.page.keyboard.type(text)
@@ -97,9 +97,15 @@ class Person:
 
     def ticks(self, label: str, **values: Any) -> None:
         """A box, on or off."""
-        box = self.page.get_by_role("checkbox", name=self.word(label, **values), exact=True)
+        self.ticks_box(self.page.get_by_role("checkbox", name=self.word(label, **values), exact=True))
+
+    def ticks_row(self, text: str) -> None:
+        """The box with which a row of a list is chosen."""
+        self.ticks_box(self.row(text).get_by_role("checkbox"))
+
+    def ticks_box(self, box: Locator) -> None:
         if self.way.means == KEYBOARD:
-            self._reach(box)
+            self.reaches(box)
             self.page.keyboard.press("Space")
         else:
             box.click()
@@ -114,11 +120,14 @@ class Person:
 
     def selects(self, label: str, option: str) -> None:
         """From a list; where a filter has a button to apply it, that is for the journey to press."""
-        field, wanted = self.field(label), self.word(option)
+        self.selects_in(self.field(label), option)
+
+    def selects_in(self, field: Locator, option: str) -> None:
+        wanted = self.word(option)
         if self.way.means != KEYBOARD:
             field.select_option(label=wanted)
             return
-        self._reach(field)
+        self.reaches(field)
         self.page.keyboard.type(wanted)
 
     def sees(self, text: str, **values: Any) -> None:
@@ -165,10 +174,10 @@ class Person:
         if self.way.means != KEYBOARD:
             target.click()
             return
-        self._reach(target)
+        self.reaches(target)
         self.page.keyboard.press("Enter")
 
-    def _reach(self, target: Locator) -> None:
+    def reaches(self, target: Locator) -> None:
         expect(target).to_be_visible(timeout=PATIENCE)
         for _ in range(TABS):
             if target.evaluate("node => node === document.activeElement"):

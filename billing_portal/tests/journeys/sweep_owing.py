@@ -16,7 +16,7 @@ from core.periods import Month
 from core.policy import Role
 from invoices.models import CreditSource, Invoice, LedgerAccount, NumberSeries
 from invoices.services.correction_requests import approve_correction, decline_correction, request_correction
-from invoices.services.credits import give_credit, keep_overpaid
+from invoices.services.credits import Overpaid, give_credit, keep_overpaid
 from invoices.tests.factories import ChargeFactory, InvoiceFactory, PurchaseOrderFactory, imported_subscription
 from payments.services.approvals import set_approval_limit
 from payments.services.bank import look_at, set_aside, take_in_file, undo_booking
@@ -226,7 +226,8 @@ def _overpaid(pages: Pages, profile: BillingProfile, today: date) -> None:
     bank = LedgerAccount.BANK
     invoice, other = _issued(profile), _issued(profile)
     with transaction.atomic():
-        lot = keep_overpaid(profile, rest, description=LONG, reference=new_code(), debit=bank, on=today)
+        kept = Overpaid(profile.account_id, profile.pk, rest, LONG, new_code())
+        (lot,) = keep_overpaid([kept], debit=bank, on=today)
     amount = invoice.amount_due + rest
     paid = PaymentFactory(invoices=[invoice], amount_minor=amount.minor, balance_lot=lot)
     use_balance(other, by=pages.people["owner"])

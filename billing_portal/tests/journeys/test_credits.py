@@ -39,7 +39,7 @@ def test_S2_23_S2_24_S2_25_a_credit_is_given_used_and_about_to_expire(person, ma
     staff = person(UserFactory(name="Joris Postma", staff=True))
     staff.opens(reverse("admin:invoices_credit_choose"))
     staff.types("Name", "Alfa")
-    staff.press_on(staff.page.locator("#content-main").get_by_role("button", name="Search"))
+    staff.press_on(staff.page.locator("#content-main").get_by_role("button", name=staff.word("Search")))
     staff.page.wait_for_url(re.compile("q=Alfa"))
     staff.looks()
     staff.press_on(staff.page.locator("#content-main li a").first)

@@ -2,11 +2,14 @@
 
 import random
 from collections import defaultdict
+from typing import Any
 
 import pytest
+from django.contrib import admin
 
 from billing_portal.checks import routes
 from billing_portal.tests.journeys.sweep import make_pages
+from billing_portal.tests.journeys.sweep_staff import make_staff_pages
 from billing_portal.tests.journeys.swept import Pages
 
 # Routes that no page comes of: they take a POST, or they are a file.
@@ -114,6 +117,46 @@ def test_Q6_each_page_as_each_role(visit, language, color, actor):
     """Also what somebody sees who may not: the page that says no is a page."""
     pages = make_pages()
     addresses = [(actor, name, address) for _actor, name, address in pages.addresses]
+    faults = _faults(visit, pages, addresses, language, color)
+    assert not faults, "\n".join(faults)
+
+
+# What no page of the staff comes of: files and answers to scripts; what leads elsewhere; what somebody else's page is.
+STAFF_WITHOUT_A_PAGE = {
+    *("accounts_namechange_document", "audit_file", "autocomplete", "charges_refused", "invoices_preflight_csv"),
+    *("invoices_invoice_preview_document", "jsi18n", "ledger_csv", "notice_page", "payments_transfer_document"),
+    *("receivables_csv", "support_file", "view_on_site", "login", "logout", "password_change", "password_change_done"),
+    "invoices_invoice_preview_mail",  # a mail as mail programs draw it
+    "invoices_correction_decision",  # of a request that is open, which the sweep of customers decides
+}
+MADE_BY_DJANGO = ("_changelist", "_add", "_change", "_history", "_delete")
+
+
+@pytest.mark.django_db
+def test_the_sweep_opens_every_page_of_the_staff():
+    """Of the pages that Django makes for every model, those that its admin allows."""
+    names = {pattern.name for pattern in _flat(admin.site.get_urls()) if pattern.name}
+    own = {name for name in names if not name.endswith(MADE_BY_DJANGO)}
+    swept = {name.removeprefix("admin:") for _actor, name, _address in make_staff_pages().addresses}
+    lists = {name for name in names if name.endswith(("_changelist", "_change", "_history"))}
+    assert (own | lists) - STAFF_WITHOUT_A_PAGE <= swept
+    assert not STAFF_WITHOUT_A_PAGE & swept
+    assert names >= STAFF_WITHOUT_A_PAGE
+
+
+def _flat(patterns: list[Any]) -> list[Any]:
+    return [each for pattern in patterns for each in _flat(getattr(pattern, "url_patterns", None) or []) or [pattern]]
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.long(sample=1)
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(("language", "color"), EVERY_LOOK)
+def test_Q6_each_page_of_the_staff(visit, language, color, part, long):
+    """Every list full, empty and filtered, every row, every form. A few of them by default, in one look."""
+    pages = make_staff_pages()
+    addresses = pages.addresses[part::PARTS] if long else random.Random(0).sample(pages.addresses, 12)
     faults = _faults(visit, pages, addresses, language, color)
     assert not faults, "\n".join(faults)
 

@@ -84,7 +84,7 @@ class Command(BaseCommand):
 
     def _write(self, path: Path, preflight: Preflight) -> None:
         try:
-            with path.open("w", encoding="utf-8", newline="") as file:
+            with path.open("wb") as file:
                 file.writelines(csv_lines(PreflightRows(preflight, {"finding": EVERY, "sort": "profile"}).found()))
         except OSError as error:
             raise CommandError(f"--csv: {error}") from None

@@ -1,0 +1,126 @@
+"""How lists and rows look to the vendor's staff: a status with its tone, money with its currency, keys at the end."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from core.money import Money
+from core.templatetags.ui import money, status_chip
+
+MINOR = "_minor"
+# What is asked for when something is searched in logs or at a gateway, and by nobody else.
+KEYS = {
+    *("code", "key", "entry_key", "idempotency_key", "request_key", "request_hash", "sha256", "version", "payload"),
+    *("message_id", "event_id", "mail_id", "session_id", "object_id", "gateway_reference", "consultation", "context"),
+    *("lookups", "next_lookup_at", "size_bytes", "action_url", "scope_code", "end_to_end", "refused_file", "file"),
+    *("attachments", "is_by_command", "day_come_by", "tries", "next_at", "totals", "problems", "tiers"),
+}
+
+Column = str | Callable[[Any], Any]
+
+
+@cache  # Django compares the columns that it asks for twice
+def column(model: type[models.Model], name: Column) -> Column:
+    """What stands for a field: itself, or what shows it as every other page of the portal does."""
+    if not isinstance(name, str):
+        return name
+    fields = {field.name: field for field in model._meta.fields}
+    if name + MINOR in fields:
+        name += MINOR
+    field = fields.get(name)
+    if field is None:
+        return name
+    if hasattr(getattr(field, "default", None), "tone"):
+        statuses = type(field.default)
+        return _made(name, field, lambda row: status_chip(statuses(getattr(row, name))), sorts=name)
+    if name.endswith(MINOR) and isinstance(getattr(model, name.removesuffix(MINOR), None), property):
+        short = name.removesuffix(MINOR)
+        return _made(short, field, lambda row: _amount(getattr(row, short)), sorts=name)
+    if isinstance(field, models.BooleanField):
+        return _made(name, field, lambda row: _yes_or_no(getattr(row, name)), sorts=name)
+    return name
+
+
+def _made(name: str, field: Any, show: Callable[[Any], Any], *, sorts: str) -> Callable[[Any], Any]:
+    def shown(row: Any) -> Any:
+        return show(row)
+
+    shown.__name__ = name
+    shown.short_description = field.verbose_name  # type: ignore[attr-defined]
+    shown.admin_order_field = sorts  # type: ignore[attr-defined]
+    return shown
+
+
+def _amount(amount: Money | None) -> str:
+    return "–" if amount is None else money(amount)
+
+
+def _yes_or_no(value: bool | None) -> str:
+    return "–" if value is None else _("Yes") if value else _("No")
+
+
+def render_page(
+    of: "admin.ModelAdmin[Any] | admin.AdminSite", request: HttpRequest, template: str, /, *, title: str, **context: Any
+) -> HttpResponse:
+    """A page of staff's own making, in the frame of the admin: its menus, its trail and its signed-in person.
+
+    It belongs to a model, or to the site.
+    """
+    site = of if isinstance(of, admin.AdminSite) else of.admin_site
+    belongs = {} if isinstance(of, admin.AdminSite) else {"opts": of.opts}
+    return render(request, template, {**site.each_context(request), **belongs, "title": title, **context})
+
+
+class Presented:
+    """A mixin of admins, before `ModelAdmin`."""
+
+    empty_value_display = "–"
+    show_full_result_count = False
+    list_per_page = 50
+    model: Any
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [self.column(name) for name in super().get_list_display(request)]  # type: ignore[misc]
+
+    def column(self, name: Column) -> Column:
+        """What stands for a field, unless this admin says so itself."""
+        return name if isinstance(name, str) and hasattr(self, name) else column(self.model, name)
+
+
+class PresentedRow(Presented):
+    """Of a row that nobody edits: what staff read first, then the keys, folded away."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [self.column(name) for name in super().get_readonly_fields(request, obj)]  # type: ignore[misc]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        given = super().get_fieldsets(request, obj)  # type: ignore[misc]
+        if len(given) != 1 or obj is None:
+            return list(given)
+        names, shown = given[0][1]["fields"], self.get_readonly_fields(request, obj)
+        if not self.has_change_permission(request, obj):  # type: ignore[attr-defined]
+            shown = [self.column(name) for name in names]
+        read: list[Column] = []
+        keys: list[Column] = []
+        for name in names:
+            as_shown = self.column(name)
+            (keys if name in KEYS else read).append(as_shown if as_shown in shown else name)
+        folded = (gettext_lazy("Keys and technical details"), {"fields": keys, "classes": ["collapse"]})
+        return [(None, {"fields": read}), *([folded] if keys else [])]
+
+
+class NamedInputs(admin.TabularInline):
+    """Rows within a page: each input has the name of its column, which stands in the head of the table alone."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs["aria-label"] = str(db_field.verbose_name).capitalize()
+        return field
