@@ -1,4 +1,5 @@
-"""Bulk work in PostgreSQL: rows by COPY, streamed, and statistics after a table has grown.
+"""Bulk work in PostgreSQL: rows by COPY, streamed, transactions planned for batches, and statistics after a table has
+grown.
 
 Never into a table with row history: its triggers want the context of who acts, which a COPY as the
 first statement of a transaction does not carry.
@@ -7,12 +8,13 @@ first statement of a transaction does not carry.
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import pghistory.models
 from django.apps import apps
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -38,12 +40,13 @@ def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 
 def insert_rows(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> int:
     """Write rows of a model by one COPY, each a mapping of attributes ("invoice_id") with the same keys; what they do
-    not name has the default of its field. For tables without row history, as `copy_rows`."""
+    not name has the default of its field; a key may be one of `next_ids`. For tables without row history, as
+    `copy_rows`."""
     if not rows:
         return 0
-    fields = [field for field in model._meta.concrete_fields if not (field.primary_key or field.generated)]
+    fields = [field for field in model._meta.concrete_fields if not field.generated]
     named = [field for field in fields if field.attname in rows[0]]
-    rest = [field for field in fields if field.attname not in rows[0] and not field.has_db_default()]
+    rest = [field for field in fields if not (field in named or field.primary_key or field.has_db_default())]
     filled = [field for field in rest if field.get_default() is not None]
     defaults = [field.get_default() for field in filled]
     made = [(place, field.get_default) for place, field in enumerate(filled) if callable(field.default)]
@@ -55,6 +58,33 @@ def insert_rows(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> int:
             yield [*(row[field.attname] for field in named), *defaults]
 
     return copy_rows(model._meta.db_table, [str(field.column) for field in [*named, *filled]], given())
+
+
+def next_ids(model: type[Model], count: int) -> list[int]:
+    """So many keys that no row of the model has or will have, for rows that are written together with what names
+    them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+            [model._meta.db_table, model._meta.pk.column, count],
+        )
+        return [number for (number,) in cursor.fetchall()]
+
+
+@contextmanager
+def bulk_transaction() -> Iterator[None]:
+    """A transaction for a batch. Its plans are made for that: rows are looked up by their keys and not by walking a
+    table, compiling takes longer than doing, and a lock is waited for for half a minute and not for ever.
+
+    No trigger is ignored, and that is said: where it is not, each trigger of pgtrigger runs into an error and catches
+    it, and PostgreSQL then walks over every foreign key of the transaction that is to be checked."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true),"
+                " set_config('lock_timeout', '30s', true), set_config('pgtrigger.ignore', '{}', true)"
+            )
+        yield
 
 
 def analyze(*models: type[Model]) -> None:

@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Seller, User
-from core.database import analyze
+from core.database import analyze, bulk_transaction
 from core.errors import Refused
 from core.jobs import stopping
 from core.periods import Month
@@ -310,7 +310,7 @@ class _Run:
             rows = profiles_behind(self.among, month).exclude(pk__in=parked)
             while ids := list(rows.filter(pk__gt=after).values_list("pk", flat=True)[: self.chunk]):
                 after = ids[-1]
-                with _patient_transaction():
+                with bulk_transaction():
                     candidates, problems = read_candidates(
                         rows.filter(pk__in=ids), self.seller, month, on=self.report.on
                     )
@@ -328,7 +328,7 @@ class _Run:
             month = month.next
 
     def _look_ahead(self, after: Month | None = None) -> tuple[Month | None, int]:
-        with _patient_transaction():
+        with bulk_transaction():
             return look_ahead(self.among, self.report.month, after)
 
     def _next_chunk(self, month: Month, after: int, waits: bool) -> list[int]:
@@ -345,7 +345,7 @@ class _Run:
         ids: list[int] = []
         for _try in range(TRIES):
             try:
-                with _patient_transaction():
+                with bulk_transaction():
                     ids = list(claim.values_list("pk", flat=True))
                     outcome = self._bill_chunk(month, ids) if ids else None
             except SumsDiffer as error:
@@ -462,22 +462,6 @@ class _Run:
         self.done += periods + len(problems)
         if self.progress:
             self.progress(month, self.done, self.total)
-
-
-@contextmanager
-def _patient_transaction() -> Iterator[None]:
-    """A transaction whose plans are made for a chunk: its rows are looked up by their keys and not by walking a
-    table, compiling takes longer than doing, and a lock is waited for for a while and not for ever.
-
-    No trigger is ignored, and that is said: where it is not, each trigger of pgtrigger runs into an error and catches
-    it, and PostgreSQL then walks over every foreign key of the transaction that is to be checked."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true),"
-                " set_config('lock_timeout', '30s', true), set_config('pgtrigger.ignore', '{}', true)"
-            )
-        yield
 
 
 _GROWING = (BillingPeriod, Invoice, InvoiceLine, VatGroup, Charge, Posting, Document, Dispatch)

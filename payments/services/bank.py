@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from stdnum.iso7064 import mod_97_10
 
 from accounts.models import Seller, User
-from core.database import analyze_grown
+from core.database import analyze_grown, bulk_transaction
 from core.errors import Refused
 from core.history import acting
 from core.money import Money
@@ -156,7 +156,7 @@ def look_at(entries: Iterable[BankEntry], *, at: datetime) -> int:
     All of it in one transaction, so that one that dies has done nothing; safe to repeat, for each movement is looked
     at once, and what it pays is locked. What is plain is booked at once, the others one by one.
     """
-    with transaction.atomic():
+    with bulk_transaction():
         ids = [entry.pk for entry in entries]
         fresh = list(BankEntry.objects.select_for_update().filter(pk__among=ids, looked_at=None).order_by("pk"))
         matches = match_entries(fresh)
@@ -273,9 +273,8 @@ def _check(entry: BankEntry, invoices: Sequence[Invoice], keeps_rest: bool) -> N
 
 
 def _payment(entry: BankEntry, profile: BillingProfile, total: Money, at: datetime) -> Payment:
-    payment = bank_payment(entry, profile.account_id, profile.pk, total, count=entry.bookings.count(), at=at)
-    payment.save(force_insert=True)
-    return payment
+    values = bank_payment(entry, profile.account_id, profile.pk, total, count=entry.bookings.count(), at=at)
+    return Payment.objects.create(**values)
 
 
 def undo_booking(booking: BankBooking, *, reason: str, by: User, at: datetime | None = None) -> None:

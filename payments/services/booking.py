@@ -17,12 +17,13 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from core.database import insert_rows
+from core.codes import new_code
+from core.database import insert_rows, next_ids
 from core.history import acting
 from core.money import Money
 from core.states import move_all
 from invoices.models import Invoice, LedgerAccount
-from invoices.services.credits import keep_overpaid
+from invoices.services.credits import Overpaid, keep_overpaid
 from invoices.services.settling import settle_invoices
 from payments.models import (
     BANK,
@@ -35,7 +36,6 @@ from payments.models import (
 )
 from payments.services.cases import close_settled
 from payments.services.matching import Match, still_pays
-from payments.services.overpaid import overpaid_with
 from payments.services.papers import ask_for_receipts
 from payments.services.settle import next_receipt_numbers
 from payments.spreading import spread
@@ -52,12 +52,18 @@ class _Plan:
     match: Match
     entry: BankEntry
     parts: list[tuple[Invoice, Money]]
-    payment: Payment
+    payment: dict[str, Any]
+
+    @property
+    def cause(self) -> str:
+        """As what its postings name it."""
+        return f"payment:{self.payment['code']}"
 
     @property
     def rest(self) -> Money:
         """What is more than its invoices need."""
-        return self.payment.amount - Money.total((part for _invoice, part in self.parts), self.payment.currency)
+        amount = Money(self.payment["amount_minor"], self.payment["currency"])
+        return amount - Money.total((part for _invoice, part in self.parts), amount.currency)
 
 
 def book_plain(matched: Sequence[tuple[BankEntry, Match]], *, at: datetime) -> set[int]:
@@ -139,57 +145,52 @@ def _planned(
 
 def bank_payment(
     entry: BankEntry, account_id: int, profile_id: int, total: Money, *, count: int, at: datetime
-) -> Payment:
-    """A payment of a movement, not written yet; `count` payments of the movement came before it."""
-    return Payment(
-        account_id=account_id,
-        profile_id=profile_id,
-        family=Family.TRANSFER,
-        method_text=" ".join(filter(None, ["Bank", entry.account_masked])),
-        gateway=BANK,
-        amount_minor=total.minor,
-        currency=total.currency,
-        status=PaymentStatus.SUCCEEDED,
-        idempotency_key=f"bank-{uuid.uuid4().hex}",
-        request_key=f"bank-{entry.pk}-{count}",
-        request_hash=entry.entry_key,
-        gateway_reference=entry.bank_reference,
-        initiated_by=Initiator.AUTOMATIC,
-        created_at=at,
-        settled_at=at,
-    )
-
-
-def _told(payment: Payment) -> dict[str, Any]:
-    """What a new payment of the bank says of itself; the rest of its columns are empty."""
-    told = {name: value for name, value in vars(payment).items() if value is not None and not name.startswith("_")}
-    return told | {"balance_lot_id": payment.balance_lot_id}
+) -> dict[str, Any]:
+    """The columns of a payment of a movement, not written yet; `count` payments of the movement came before it. A
+    plain mapping: of a large statement it is made for every movement, and an object would cost more than its row."""
+    return {
+        "code": new_code(),
+        "account_id": account_id,
+        "profile_id": profile_id,
+        "family": Family.TRANSFER,
+        "method_text": " ".join(filter(None, ["Bank", entry.account_masked])),
+        "gateway": BANK,
+        "amount_minor": total.minor,
+        "currency": total.currency,
+        "status": PaymentStatus.SUCCEEDED,
+        "idempotency_key": f"bank-{uuid.uuid4().hex}",
+        "request_key": f"bank-{entry.pk}-{count}",
+        "request_hash": entry.entry_key,
+        "gateway_reference": entry.bank_reference,
+        "initiated_by": Initiator.AUTOMATIC,
+        "created_at": at,
+        "settled_at": at,
+    }
 
 
 def _write(plans: Sequence[_Plan], at: datetime) -> None:
     parts, on = [(plan, invoice, part) for plan in plans for invoice, part in plan.parts], timezone.localdate(at)
     settle_invoices(
-        [(invoice, part, f"payment:{plan.payment.code}") for plan, invoice, part in parts],
+        [(invoice, part, plan.cause) for plan, invoice, part in parts],
         on=on,
         debit=LedgerAccount.BANK,
     )
-    _keep_rests([plan for plan in plans if plan.rest], on)
+    lots = _kept_rests([plan for plan in plans if plan.rest], on)
     entries = list({plan.entry.pk: plan.entry for plan in plans}.values())
     move_all(entries, EntryStatus.BOOKED, are_locked=True, settled_minor=F("amount_minor"), looked_at=at)
     for entry in entries:
         entry.settled_minor = entry.amount_minor
     close_settled({invoice.pk: invoice for _plan, invoice, _part in parts}.values())
     payments = [plan.payment for plan in plans]
-    for payment, number in zip(payments, next_receipt_numbers(len(plans)), strict=True):
-        payment.receipt_number = number
-    insert_rows(Payment, [_told(payment) for payment in payments])
-    ids = dict(Payment.objects.filter(code__among=[payment.code for payment in payments]).values_list("code", "pk"))
-    for payment in payments:
-        payment.pk = ids[payment.code]
+    for payment, pk, number in zip(
+        payments, next_ids(Payment, len(plans)), next_receipt_numbers(len(plans)), strict=True
+    ):
+        payment.update(id=pk, receipt_number=number, balance_lot_id=lots.get(payment["code"]))
+    insert_rows(Payment, payments)
     insert_rows(BankBooking, [_booking(plan, at) for plan in plans])
     allocations: list[Mapping[str, Any]] = [
         {
-            "payment_id": plan.payment.pk,
+            "payment_id": plan.payment["id"],
             "invoice_id": invoice.pk,
             "amount_minor": part.minor,
             "status": AllocationStatus.SETTLED,
@@ -200,20 +201,24 @@ def _write(plans: Sequence[_Plan], at: datetime) -> None:
     ask_for_receipts([(plan.payment, plan.parts[0][0].language) for plan in plans])
 
 
-def _keep_rests(plans: Sequence[_Plan], on: date) -> None:
-    if plans:
-        lots = keep_overpaid(
-            [overpaid_with(plan.payment, plan.rest) for plan in plans], debit=LedgerAccount.BANK, on=on
-        )
-        for plan, lot in zip(plans, lots, strict=True):
-            plan.payment.balance_lot_id = lot.pk
+def _kept_rests(plans: Sequence[_Plan], on: date) -> dict[str, int]:
+    """Keep what is more than the invoices need; the credit that each such payment became, by the payment's code."""
+    if not plans:
+        return {}
+    kept = [
+        Overpaid(of["account_id"], of["profile_id"], plan.rest, of["method_text"], plan.cause)
+        for plan in plans
+        if (of := plan.payment)
+    ]
+    lots = keep_overpaid(kept, debit=LedgerAccount.BANK, on=on)
+    return {plan.payment["code"]: lot.pk for plan, lot in zip(plans, lots, strict=True)}
 
 
 def _booking(plan: _Plan, at: datetime) -> dict[str, Any]:
     remittance = plan.match.remittance
     return {
         "entry_id": plan.entry.pk,
-        "payment_id": plan.payment.pk,
+        "payment_id": plan.payment["id"],
         "why": plan.match.why,
         "booked_at": at,
         "remittance_id": remittance.pk if remittance else None,

@@ -34,13 +34,9 @@ def keep_rest(payment: Payment, rest: Money, *, on: date) -> None:
     """Keep so much of a payment on its profile, in the transaction that settles it. Nothing where it is zero."""
     if not rest:
         return
-    (payment.balance_lot,) = keep_overpaid([overpaid_with(payment, rest)], debit=source_of(payment), on=on)
+    kept = Overpaid(payment.account_id, payment.profile_id, rest, payment.method_text, f"payment:{payment.code}")
+    (payment.balance_lot,) = keep_overpaid([kept], debit=source_of(payment), on=on)
     Payment.objects.filter(pk=payment.pk).update(balance_lot=payment.balance_lot)
-
-
-def overpaid_with(payment: Payment, rest: Money) -> Overpaid:
-    """What is kept of a payment, as the credits know it."""
-    return Overpaid(payment.account_id, payment.profile_id, rest, payment.method_text, f"payment:{payment.code}")
 
 
 def balances_of(account: BillingAccount) -> QuerySet[CreditLot]:

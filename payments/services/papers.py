@@ -1,8 +1,9 @@
 """Receipts and statements: asked for in a transaction, made once by a job, kept with their digest (P8, L4)."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -64,15 +65,16 @@ def ask_for_refund_proof(refund: Refund) -> Paper:
     return Paper.objects.get_or_create(refund=refund, defaults=values)[0]
 
 
-def ask_for_receipts(payments: Sequence[tuple[Payment, str]]) -> None:
-    """The same for payments that were written a moment ago, each in the language named, in one statement."""
+def ask_for_receipts(payments: Sequence[tuple[Mapping[str, Any], str]]) -> None:
+    """The same for payments that were written a moment ago, given by their columns, each in the language named; in one
+    statement."""
     papers = [
         {
             "kind": PaperKind.RECEIPT,
-            "payment_id": payment.pk,
-            "account_id": payment.account_id,
-            "profile_id": payment.profile_id,
-            "currency": payment.currency,
+            "payment_id": payment["id"],
+            "account_id": payment["account_id"],
+            "profile_id": payment["profile_id"],
+            "currency": payment["currency"],
             "language": language[:2],
         }
         for payment, language in payments
