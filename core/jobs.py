@@ -52,6 +52,8 @@ RENEWED_AT_MOST = timedelta(hours=1)
 SLOTS_KEPT = timedelta(days=60)
 # Rows taken at once, one after the other, by a job that runs row by row.
 HANDFUL = 20
+# How often a worker looks for rows that nobody claimed a moment before it, until it rests.
+LOOKS = 20
 
 # In which modules of an app jobs are registered.
 JOB_MODULES = ("jobs", "mail", "mail_events", "retention", "sms")
@@ -264,14 +266,26 @@ def wait(seconds: float) -> None:
 
 
 def reserve(job: Job, *, limit: int | None = None) -> Reservation | None:
-    """Set aside due rows that nobody has in hand; None where there are none."""
+    """Set aside due rows that nobody has in hand; None where there are none. Workers that look at the queue in the same
+    moment see the same rows: who comes second looks again, for there may be more behind them."""
+    for _look in range(LOOKS):
+        candidates = _free(job, limit or job.batch or HANDFUL)
+        if not candidates:
+            break
+        if (reservation := _reserve(job, candidates)).rows:
+            return reservation
+    return None
+
+
+def _free(job: Job, most: int) -> list[int]:
     now = timezone.now()
     taken = JobClaim.objects.filter(Q(until__gt=now) | Q(tries_left=0), job=job.name, row_id=OuterRef("pk"))
-    waiting = job.due(now).filter(~Exists(taken)).values_list("pk", flat=True)
-    candidates = list(waiting[: limit or job.batch or HANDFUL])
-    if not candidates:
-        return None
-    token = uuid.uuid4()
+    return list(job.due(now).filter(~Exists(taken)).values_list("pk", flat=True)[:most])
+
+
+def _reserve(job: Job, candidates: list[int]) -> Reservation:
+    """Those of the rows that are still free and due."""
+    now, token = timezone.now(), uuid.uuid4()
     tries_left = _claim(job, candidates, token, now)
     # A row that another worker finished between the two statements was free to claim, but is not due.
     still_due = set(job.due(now).filter(pk__in=tries_left).values_list("pk", flat=True)) if tries_left else set()

@@ -258,6 +258,23 @@ def test_row_that_another_worker_finished_is_let_go(registered):
     assert not JobClaim.objects.exists()
 
 
+def test_F28_who_comes_second_to_the_first_rows_takes_the_next_ones(registered, monkeypatch):
+    job = registered(lambda row_ids: done(*row_ids), batch=2)
+    waiting, claim, first, looks = rows(6), jobs._claim, [], iter(range(2))
+
+    def claim_after_somebody_else(*given):
+        if next(looks, None) is not None:  # between the look at the queue and the claim, twice
+            first.append(jobs.reserve(job))
+        return claim(*given)
+
+    monkeypatch.setattr(jobs, "_claim", claim_after_somebody_else)
+
+    late = jobs.reserve(job)
+
+    assert sorted(row for each in (*first, late) for row in each.rows) == waiting
+    assert [len(each.rows) for each in (*first, late)] == [2, 2, 2]
+
+
 def test_stop_ends_after_the_row_in_hand_and_lets_the_others_go(registered):
     ran = []
 
