@@ -16,6 +16,7 @@ from invoices.models import ChargeImport, Document, Invoice, NumberSeries
 from invoices.preview_admin import PreviewsMails
 from invoices.run_admin import BillingRunAdmin  # noqa: F401 pages of their own
 from invoices.states import DocumentStatus
+from invoices.vat_rate_admin import VatRateAdmin  # noqa: F401 pages of their own
 
 
 @admin.register(Invoice)

@@ -23,7 +23,7 @@ from core.periods import Month
 from core.spreadsheets import csv_download
 from core.staff import render_page
 from invoices.forms import HoldForm, ReleaseForm, RunForm
-from invoices.models import BillingHold, BillingRun, InvoiceKind, ParkedProfile, Preflight, RunRange
+from invoices.models import BillingHold, BillingRun, InvoiceKind, ParkedProfile, ParkReason, Preflight, RunRange
 from invoices.preflight_rows import PreflightRows, csv_lines
 from invoices.services.holding import hold_profile, release_hold
 from invoices.services.looking import start_preflight, stop_preflight
@@ -31,6 +31,12 @@ from invoices.services.parking import release_profiles
 from invoices.services.run import refusals_now, seller_today
 from invoices.services.schedule import resume_run, start_run, stop_run
 from invoices.states import RangeStatus, RunStatus
+
+# Where staff bring what a profile is parked for; the next run looks again by itself.
+MENDED_AT: dict[str, tuple[str, Any]] = {
+    ParkReason.VAT_UNKNOWN: ("admin:vat_rates_known", gettext_lazy("Known VAT rates")),
+    ParkReason.NO_EXCHANGE_RATE: ("admin:exchange_rates_import", gettext_lazy("Import exchange rates")),
+}
 
 
 class Unreleased(admin.SimpleListFilter):
@@ -48,7 +54,7 @@ class Unreleased(admin.SimpleListFilter):
 
 @admin.register(ParkedProfile)
 class ParkedProfileAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("profile", "account", "month", "reason", "detail", "parked_at", "released_at")
+    list_display = ("profile", "account", "month", "reason", "detail", "mend", "parked_at", "released_at")
     list_filter = (Unreleased, "reason")
     list_select_related = ("profile__account",)
     search_fields = ("profile__code", "profile__name__istartswith", "profile__account__name__istartswith")
@@ -58,6 +64,11 @@ class ParkedProfileAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=gettext_lazy("billing account"))
     def account(self, parked: ParkedProfile) -> str:
         return str(parked.profile.account)
+
+    @admin.display(description=gettext_lazy("Mend"))
+    def mend(self, parked: ParkedProfile) -> str:
+        page = MENDED_AT.get(parked.reason) if parked.released_at is None else None
+        return format_html('<a href="{}">{}</a>', reverse(page[0]), page[1]) if page else "–"
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("invoices.change_parkedprofile"))

@@ -7,20 +7,23 @@ supplied and by the day on which the tax falls due, as the VAT directive (2006/1
 - to a business elsewhere in the Union none, and the customer accounts for it (articles 44 and 196);
 - to a consumer elsewhere in the Union the seller's rate, or for electronic services that of the
   customer's country once the seller has registered for the one-stop shop (articles 58, 59c and 369a);
-- outside the Union none (article 44).
+- outside the Union none (articles 44, 58 and 59).
 
-Rates are dated data: `data/vat_rates.csv`, which says where each comes from. A VAT id is checked here for
+Rates are dated data: `data/vat_rates.csv`, which says where each comes from, and what staff entered beside it
+(`invoices.vat_rates`), which counts before the file. A VAT id is checked here for
 its form and its check digits; whether its register knows it is for `accounts` to say. Categories are those
 of EN 16931 (UNCL 5305).
 """
 
 import csv
 from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext, override
@@ -30,23 +33,39 @@ from accounts.validators import clean_vat_id
 from subscriptions.supplies import Supply
 
 RATES_FILE = Path(__file__).parent / "data" / "vat_rates.csv"
-_KINDS = {Supply.ELECTRONIC: "standard", Supply.GENERAL: "standard", Supply.REDUCED: "reduced"}
+STANDARD, REDUCED = "standard", "reduced"
+_KINDS = {Supply.ELECTRONIC: STANDARD, Supply.GENERAL: STANDARD, Supply.REDUCED: REDUCED}
 # Article 58: a consumer is taxed where they live.
 _WHERE_USED = {Supply.ELECTRONIC, Supply.REDUCED}
 
 
-def read_rates() -> dict[tuple[str, str], list[tuple[date, Decimal]]]:
-    """The rates of each country and kind with their first days, in the order of these."""
-    rates: dict[tuple[str, str], list[tuple[date, Decimal]]] = {}
+class DatedRate(NamedTuple):
+    """The rate of a country in percent from a day until the next one of its kind; None where none is known then."""
+
+    country: str
+    kind: str
+    since: date
+    rate: Decimal | None
+    source: str
+
+
+def read_rates() -> dict[tuple[str, str], tuple[DatedRate, ...]]:
+    """The rates of the file by country and kind, in the order of their first days."""
+    rates: dict[tuple[str, str], list[DatedRate]] = {}
     with RATES_FILE.open(encoding="utf-8") as file:
         for row in csv.DictReader(line for line in file if not line.startswith("#")):
-            day = date.fromisoformat(row["valid_from"])
-            rates.setdefault((row["country"], row["kind"]), []).append((day, Decimal(row["rate"])))
-    return {place: sorted(dated) for place, dated in rates.items()}
+            since = date.fromisoformat(row["valid_from"])
+            rate = DatedRate(row["country"], row["kind"], since, Decimal(row["rate"]), row["source"])
+            rates.setdefault((rate.country, rate.kind), []).append(rate)
+    return {place: tuple(sorted(dated, key=_since)) for place, dated in rates.items()}
+
+
+def _since(rate: DatedRate) -> date:
+    return rate.since
 
 
 RATES = read_rates()
-UNION = frozenset(country for country, kind in RATES if kind == "standard")
+UNION = frozenset(country for country, kind in RATES if kind == STANDARD)
 
 
 class UnknownRate(LookupError):
@@ -68,7 +87,7 @@ class Treatment:
 
 
 REVERSE_CHARGE = Treatment("AE", Decimal(0), _("Reverse charge: VAT due by the customer (article 196, 2006/112/EC)"))
-OUT_OF_SCOPE = Treatment("O", Decimal(0), _("Outside the scope of EU VAT (article 44, 2006/112/EC)"))
+OUT_OF_SCOPE = Treatment("O", Decimal(0), _("Outside the scope of EU VAT (articles 44, 58 and 59, 2006/112/EC)"))
 ZERO_RATED = Treatment("Z", Decimal(0))
 
 
@@ -77,13 +96,15 @@ class Situation:
     """What decides the VAT of a customer besides what is supplied and when; countries by ISO 3166-1 alpha-2.
 
     `is_business`: a VAT id of the customer's country in the Union that counts. `one_stop_shop_from`: the day
-    from which the seller declares by the one-stop shop; None is never.
+    from which the seller declares by the one-stop shop; None is never. `entered`: what staff entered of the rates of
+    both countries, in the order in which they did.
     """
 
     seller_country: str
     customer_country: str
     is_business: bool = False
     one_stop_shop_from: date | None = None
+    entered: tuple[DatedRate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +117,21 @@ class Piece:
 
 
 def situation(
-    seller_country: str, customer_country: str, vat_id: str, *, one_stop_shop_from: date | None = None
+    seller_country: str,
+    customer_country: str,
+    vat_id: str,
+    *,
+    one_stop_shop_from: date | None = None,
+    entered: Iterable[DatedRate] = (),
 ) -> Situation:
-    """The situation of a customer with that VAT id. Raises ValueError for a seller outside the Union, whose rules
-    are not known here.
+    """The situation of a customer with that VAT id, and with what staff `entered` of rates anywhere. Raises ValueError
+    for a seller outside the Union, whose rules are not known here.
     """
     if seller_country not in UNION:
         raise ValueError(f"no VAT rule for a seller in {seller_country or 'no country'}")
     is_business = is_vat_id(vat_id, customer_country)
-    return Situation(seller_country, customer_country, is_business, one_stop_shop_from)
+    of_both = tuple(rate for rate in entered if rate.country in {seller_country, customer_country})
+    return Situation(seller_country, customer_country, is_business, one_stop_shop_from, of_both)
 
 
 def treatment(where: Situation, on: date, supply: str = Supply.ELECTRONIC) -> Treatment:
@@ -119,23 +146,38 @@ def treatment(where: Situation, on: date, supply: str = Supply.ELECTRONIC) -> Tr
     opened = where.one_stop_shop_from
     counts_there = is_abroad and supply in _WHERE_USED and opened is not None and opened <= on
     country = where.customer_country if counts_there else where.seller_country
-    return _rated(rate_on(country, on, _KINDS[Supply(supply)]))
+    return _rated(rate_on(country, on, _KINDS[Supply(supply)], where.entered))
 
 
-def rate_on(country: str, on: date, kind: str = "standard") -> Decimal:
+def rates_of(country: str, kind: str, entered: Iterable[DatedRate] = ()) -> list[DatedRate]:
+    """The rates of that country and kind by their first days. Of several for a day what was entered last counts, and
+    the file least.
+    """
+    found = {rate.since: rate for rate in RATES.get((country, kind), ())}
+    found |= {rate.since: rate for rate in entered if (rate.country, rate.kind) == (country, kind)}
+    return sorted(found.values(), key=_since)
+
+
+def rate_on(country: str, on: date, kind: str = STANDARD, entered: Iterable[DatedRate] = ()) -> Decimal:
     """The rate of that country in percent on that day. Raises UnknownRate."""
-    dated = RATES.get((country, kind), [])
-    place = bisect_right(dated, on, key=lambda entry: entry[0])
-    if not place:
+    counting = counting_on(rates_of(country, kind, entered), on)
+    if counting is None or counting.rate is None:
         raise UnknownRate(f"no {kind} rate of {country} on {on}")
-    return dated[place - 1][1]
+    return counting.rate
+
+
+def counting_on(dated: Sequence[DatedRate], on: date) -> DatedRate | None:
+    """The one of them, given by their first days, that counts on that day; None before the first."""
+    place = bisect_right(dated, on, key=_since)
+    return dated[place - 1] if place else None
 
 
 @cache
 def pieces(where: Situation, supply: str, since: date, until: date) -> tuple[Piece, ...]:
     """How what is supplied there is treated over these days, both included; nothing for days without a known rate."""
     countries = {where.seller_country, where.customer_country}
-    starts = {since, *(day for (country, _kind), dated in RATES.items() if country in countries for day, _ in dated)}
+    dated = [rate for country in countries for kind in (STANDARD, REDUCED) for rate in RATES.get((country, kind), ())]
+    starts = {since, *(rate.since for rate in [*dated, *where.entered])}
     if where.one_stop_shop_from:
         starts.add(where.one_stop_shop_from)
     days = sorted(day for day in starts if since <= day <= until)
@@ -173,4 +215,5 @@ def is_vat_id(vat_id: str, country: str) -> bool:
 
 @cache
 def _rated(rate: Decimal) -> Treatment:
-    return Treatment("S", rate)
+    # EN 16931 has a category of its own for the rate of zero (BR-S-05).
+    return Treatment("S", rate) if rate else ZERO_RATED

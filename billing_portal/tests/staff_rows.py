@@ -1,7 +1,7 @@
 """Rows for every list of the staff: one function a model, each call making one row more with relations of its own."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -51,6 +51,7 @@ from invoices.models import (
     ParkedProfile,
     Preflight,
     PreflightRow,
+    VatRate,
 )
 from invoices.services.correction_requests import request_correction
 from invoices.services.credits import give_credit
@@ -280,6 +281,9 @@ MAKERS: dict[type[Model], Callable[[int], Any]] = {
     CreditLot: _credit,
     ExchangeRate: lambda number: ExchangeRate.objects.create(
         currency="USD", day=timezone.localdate() - timedelta(days=number), rate="1.08"
+    ),
+    VatRate: lambda number: VatRate.objects.create(
+        country="DK", kind="reduced", valid_from=date(2027, 1, 1), rate=number % 25, source=WORDS
     ),
     BillingHold: lambda number: BillingHold.objects.create(
         profile=BillingProfileFactory(), note=WORDS, placed_by=UserFactory(), released_by=UserFactory()

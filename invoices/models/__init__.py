@@ -18,6 +18,7 @@ from invoices.models.ledger import LedgerAccount, Posting
 from invoices.models.preflights import Finding, Preflight, PreflightRow
 from invoices.models.purchase_orders import OrderState, PurchaseOrder
 from invoices.models.runs import BillingRun, ParkedProfile, ParkReason, RunOrigin, RunRange, RunTotal
+from invoices.models.vat_rates import RateKind, VatRate
 
 __all__ = [
     "PAID_SOURCES",
@@ -55,8 +56,10 @@ __all__ = [
     "Preflight",
     "PreflightRow",
     "PurchaseOrder",
+    "RateKind",
     "RunOrigin",
     "RunRange",
     "RunTotal",
     "VatGroup",
+    "VatRate",
 ]

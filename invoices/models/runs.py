@@ -45,6 +45,7 @@ class ParkedProfile(models.Model):
         ParkReason.NO_BILL_TO,
         ParkReason.CURRENCY_DIFFERS,
         ParkReason.NO_EXCHANGE_RATE,
+        ParkReason.VAT_UNKNOWN,
     )
     POLICY = Scope(view=Action.PROFILE_VIEW, account="profile__account", profile="profile")
 

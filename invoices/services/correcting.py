@@ -42,6 +42,7 @@ from invoices.services.issuing import ensure_series, issue_drafts
 from invoices.services.settling import offset
 from invoices.states import InvoiceStatus
 from invoices.tax import UnknownRate, situation, tax_point, treatment
+from invoices.vat_rates import entered_rates
 from subscriptions.supplies import Supply
 
 CREDITABLE = (InvoiceStatus.DUE, InvoiceStatus.LOCKED, InvoiceStatus.PAID)
@@ -293,7 +294,11 @@ def _taxed_anew(
     country = (original.ship_to or original.sold_to)["country"]
     seller = Seller.objects.get()
     where = situation(
-        original.seller["country"], country, vat_id if counts else "", one_stop_shop_from=seller.one_stop_shop_from
+        original.seller["country"],
+        country,
+        vat_id if counts else "",
+        one_stop_shop_from=seller.one_stop_shop_from,
+        entered=entered_rates(),
     )
     issued = original.issue_date or on
     taxed = []

@@ -19,6 +19,7 @@ from invoices.exchange import exchanges
 from invoices.models import BillingHold, BillingPeriod, Charge, ParkedProfile, ParkReason
 from invoices.services.drafts import Candidate, Problem
 from invoices.tax import situation
+from invoices.vat_rates import entered_rates
 from profiles.models import BillingProfile
 from subscriptions.models import Purchase, Subscription, Term
 
@@ -95,8 +96,8 @@ def read_candidates(due: Profiles, seller: Seller, month: Month, *, on: date) ->
     VAT follows the service usage address where there is one, else the sold-to (§3.2); a VAT ID takes it away
     only where its register has said yes and that yes still holds on the day of issue.
 
-    Three statements: the rates of exchange, and two for the profiles; a plan that looks into four indexes per profile
-    would join the rest one by one too.
+    Four statements: the rates of exchange, the VAT rates that staff entered, and two for the profiles; a plan that
+    looks into four indexes per profile would join the rest one by one too.
     """
     # Where it begins is looked for only where it matters: a profile that was billed knows its next month.
     begins = Case(When(last_billed=None, then=_begins()))
@@ -104,7 +105,7 @@ def read_candidates(due: Profiles, seller: Seller, month: Month, *, on: date) ->
     stands = {pk: facts for pk, *facts in standings.values_list("pk", "last_billed", "begins", "park_reason")}
     candidates, problems = [], []
     at = datetime.combine(on, time.max, UTC)
-    rates = exchanges(seller, on)
+    rates, entered = exchanges(seller, on), entered_rates()
     for pk, currency, language, vat_id, checked, verified_at, country, used_in, *addresses in _facts(stands):
         own, shared, sold_to_fits, bill_to_fits = addresses
         if own is None and shared is None:
@@ -118,7 +119,11 @@ def read_candidates(due: Profiles, seller: Seller, month: Month, *, on: date) ->
             taken_until = month.first - timedelta(days=1) if comes_next < month else None
             counting = vat_id if checked == vat_id and VatCheck.holds(verified_at, at=at) else ""
             where = situation(
-                str(seller.country), used_in or country, counting, one_stop_shop_from=seller.one_stop_shop_from
+                str(seller.country),
+                used_in or country,
+                counting,
+                one_stop_shop_from=seller.one_stop_shop_from,
+                entered=entered,
             )
             exchange = rates.get(currency)
             candidates.append(Candidate(pk, currency, language, vat_id, where, exchange, bool(parked), taken_until))

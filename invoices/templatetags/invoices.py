@@ -21,6 +21,7 @@ from invoices.deliveries import LOST, deliveries_of
 from invoices.models import Correction, CreditLot, CreditTransaction, Delivery, Invoice, InvoiceLine
 from invoices.services.preview import preview_invoices
 from invoices.tax import UNION, situation, treatment
+from invoices.vat_rates import entered_rates
 from profiles.models import BillingProfile
 from profiles.recipients import EXTRA
 
@@ -157,7 +158,8 @@ def vat_effect(account: BillingAccount, check: VatCheck | None = None) -> dict[s
     decided = None
     if seller and home in UNION:
         vat_id = account.vat_id if counts else ""
-        where = situation(home, country, vat_id, one_stop_shop_from=seller.one_stop_shop_from)
+        shop = seller.one_stop_shop_from
+        where = situation(home, country, vat_id, one_stop_shop_from=shop, entered=entered_rates())
         decided = treatment(where, timezone.localdate())
     return {
         "decided": decided,

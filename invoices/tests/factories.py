@@ -33,6 +33,7 @@ from invoices.models import (
     Posting,
     PurchaseOrder,
     VatGroup,
+    VatRate,
 )
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory
@@ -73,6 +74,19 @@ class ChargeImportFactory(DjangoModelFactory):
     file_name = factory.Sequence(lambda n: f"charges-{n}.csv")
     sha256 = factory.Sequence(lambda n: f"{n:064x}")
     size_bytes = 1000
+
+
+class VatRateFactory(DjangoModelFactory):
+    """What staff entered: the rate of electronic publications in Hungary unless it is told otherwise."""
+
+    class Meta:
+        model = VatRate
+
+    country = "HU"
+    kind = "reduced"
+    valid_from = date(2026, 1, 1)
+    rate = 5
+    source = "Gazette 1/2026"
 
 
 class ChargeFactory(DjangoModelFactory):

@@ -652,7 +652,7 @@ def test_the_statements_of_a_run_do_not_grow_with_its_profiles(django_assert_num
         ChargeFactory(subscription=imported_subscription(profile))
 
     # The savepoints, which take the place of transactions in a test, are among them.
-    with django_assert_num_queries(61):
+    with django_assert_num_queries(62):
         report = run()
 
     assert report.issued == profiles

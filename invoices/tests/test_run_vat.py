@@ -1,7 +1,6 @@
 """VAT as the run charges it: by tax point, by what is supplied, and in the seller's currency (L1, L6, I2–I4)."""
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,11 +12,10 @@ from accounts.models import Seller
 from accounts.tests.factories import AccountRoleFactory, BillingAccountFactory, SellerFactory
 from core.money import Money
 from core.periods import Month
-from invoices import tax
 from invoices.calculation import Item, Rate, compute
 from invoices.models import BillingPeriod, ExchangeRate, Invoice, ParkedProfile
 from invoices.services.run import run_billing
-from invoices.tests.factories import ChargeFactory, imported_subscription
+from invoices.tests.factories import ChargeFactory, VatRateFactory, imported_subscription
 from profiles.models import BillingProfile
 from profiles.tests.factories import BillingProfileFactory
 from subscriptions.services.changing import change_subscription, plan_change
@@ -35,13 +33,9 @@ def seller() -> Seller:
 
 
 @pytest.fixture
-def raised(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def raised() -> None:
     """From the first of January 2027 the Dutch rate is 25 percent."""
-    rates = {**tax.RATES, ("NL", "standard"): [*tax.RATES["NL", "standard"], (date(2027, 1, 1), Decimal(25))]}
-    monkeypatch.setattr(tax, "RATES", rates)
-    tax.pieces.cache_clear()
-    yield
-    tax.pieces.cache_clear()
+    VatRateFactory(country="NL", kind="standard", valid_from=date(2027, 1, 1), rate=25)
 
 
 def profile_of(month: Month = DECEMBER, **values: Any) -> BillingProfile:
@@ -148,6 +142,11 @@ def test_L1_what_has_no_known_rate_is_parked_with_its_reason(seller):
 
     assert (report.issued, ParkedProfile.objects.get().reason) == (0, "vat_unknown")
     assert ParkedProfile.objects.get().detail == "Paper: Gazette (no reduced rate of HU on 2026-12-31)"
+
+    VatRateFactory(country="HU", rate=5, valid_from=date(2026, 12, 1))
+    assert run_billing(DECEMBER, on=FIFTH).issued == 1
+    assert groups(Invoice.objects.get()) == [("S", 5, 10000, 500)]
+    assert ParkedProfile.objects.get().released_at is not None
 
 
 def test_I4_rates_that_come_out_on_both_sides_of_zero_are_parked(raised):

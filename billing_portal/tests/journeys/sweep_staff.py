@@ -73,6 +73,7 @@ def _own_pages(pages: Pages) -> None:
         ("payments_transfer_decision", [transfer.pk]),
         ("refund_new", [payment.pk]),
         ("support_dispute", [request.pk]),
+        ("vat_rates_known", []),
         ("write_off_new", [invoice.pk]),
     ):
         pages.add(STAFF, f"admin:{name}", *args)
