@@ -6,16 +6,18 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django_countries import countries
 
 from accounts.tests.factories import BillingAccountFactory, SellerFactory, UserFactory
 from core import jobs
 from core.money import Money
 from core.periods import Month
-from core.templatetags.ui import money
+from core.templatetags.ui import day, money
 from invoices.models import BillingHold, BillingRun, Invoice
+from invoices.services.run import run_billing
 from invoices.tests.factories import InvoiceFactory
 from profiles.tests.factories import BillingProfileFactory
-from subscriptions.tests.factories import SubscriptionFactory
+from subscriptions.tests.factories import ProductFactory, SubscriptionFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -117,3 +119,56 @@ def test_L3_lines_are_credited_and_then_the_rest_of_the_invoice(person):
 def money_of(somebody, minor: int) -> str:
     with somebody.speaking():
         return money(Money(minor, "EUR"))
+
+
+def test_L1_a_rate_that_is_missing_is_entered_and_what_waited_for_it_is_billed(person):
+    month = Month.of(timezone.localdate()).previous
+    SellerFactory(one_stop_shop_from=month.first)
+    account = BillingAccountFactory(name="Éditions du Nord", sold_to__country="FR", vat_id="")
+    began = timezone.now() - timedelta(days=70)
+    profile = BillingProfileFactory(account=account, name="Rédaction", created_at=began)
+    product = ProductFactory(name="Gazette", supply="reduced")
+    SubscriptionFactory(profile=profile, product=product, unit_price=Decimal(100), started_on=month.first)
+    run_billing(month, on=timezone.localdate())
+    joris = person(UserFactory(name="Joris Postma", staff=True))
+
+    joris.opens(reverse("admin:invoices_parkedprofile_changelist"))
+    joris.looks()
+    joris.follows("Known VAT rates")
+    joris.looks()
+    joris.press_on(joris.row(country(joris, "FR")).get_by_role("link"))
+    joris.reads("Enter a VAT rate")
+    joris.looks()
+    joris.types("Valid from", month.first.isoformat())
+    joris.types("Rate in percent", "51")
+    joris.types("Source", "CGI, article 278-0 bis")
+    joris.presses("Enter it")
+    joris.sees("Enter a rate from 0 to 50 percent.")
+    joris.looks()
+    joris.types("Rate in percent", "5.5")
+    joris.presses("Enter it")
+    joris.sees_in_row("CGI, article 278-0 bis", "entered by staff")
+    joris.looks()
+
+    run_billing(month, on=timezone.localdate())
+    assert Invoice.objects.get().vat_minor == 550
+    joris.opens(reverse("admin:invoices_vatrate_add") + "?country=FR&kind=reduced")
+    joris.types("Valid from", month.first.isoformat())
+    joris.types("Rate in percent", "10")
+    joris.types("Source", "CGI, article 279")
+    joris.presses("Enter it")
+    joris.sees(
+        "Invoices stand on %(rate)s percent up to %(day)s. It is not changed any more: let it end later.",
+        rate="5.5",
+        day=day_of(joris, month.last),
+    )
+
+
+def day_of(reader, when) -> str:
+    with reader.speaking():
+        return day(when)
+
+
+def country(reader, code: str) -> str:
+    with reader.speaking():
+        return str(countries.name(code))
