@@ -249,6 +249,7 @@ class BillingAccountAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ("organisation",)
     search_fields = ("name__istartswith", "organisation__name__istartswith", "code", "external_id")
     inlines = (AccountRoleInline, InvitationInline)
+    change_form_template = "accounts/admin/account.html"
 
     @admin.display(boolean=True, description=gettext_lazy("owner"))
     def has_owner(self, account: BillingAccount) -> bool:

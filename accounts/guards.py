@@ -3,6 +3,27 @@
 import pgtrigger
 
 
+def nothing_new_when_closed() -> pgtrigger.Trigger:
+    """No row is added to a billing account that is closed, whatever else happens at that moment.
+
+    The row of the account is locked as a foreign key locks it, which waits for a closing that is under way: that one
+    holds it FOR UPDATE, and so in its turn waits for whoever added something before.
+    """
+    return pgtrigger.Trigger(
+        name="nothing_new_when_closed",
+        when=pgtrigger.After,
+        operation=pgtrigger.Insert,
+        declare=[("account_status", "text")],
+        func="""
+            SELECT status INTO account_status FROM accounts_billingaccount WHERE id = NEW.account_id FOR KEY SHARE;
+            IF account_status = 'closed' THEN
+                RAISE EXCEPTION 'billing account % is closed', NEW.account_id USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    )
+
+
 def last_owner_stays() -> pgtrigger.Trigger:
     """An account that has an owner keeps one, whatever two people do at once (I20, M3).
 

@@ -29,6 +29,8 @@ ACCOUNT: Transitions = {
     ("disabled", "active"): "account.reactivated",
     ("active", "closed"): "account.closed",
     ("disabled", "closed"): "account.closed",
+    # By the vendor's staff alone (docs/decisions/0013).
+    ("closed", "active"): "account.reopened",
 }
 
 

@@ -22,6 +22,7 @@ ACTIONS: dict[Action, str | Promise] = {
     Action.ACCOUNT_TAKE_OUT: _("Take out everything that the account has"),
     Action.ACCOUNT_VIEW_AS: _("View the account as somebody else sees it"),
     Action.ACCOUNT_REVIEW_ACCESS: _("Review who has access to the account"),
+    Action.ACCOUNT_CLOSE: _("Close the billing account"),
     Action.PROFILE_VIEW: _("See billing profiles"),
     Action.PROFILE_CREATE: _("Create a billing profile"),
     Action.PROFILE_RENAME: _("Rename a billing profile"),

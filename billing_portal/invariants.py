@@ -381,6 +381,25 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "I36",
+        "Nothing goes on in a closed account: no open billing profile, no running subscription, nothing offered",
+        """
+        SELECT a.code || ': ' || found.what FROM accounts_billingaccount a
+        CROSS JOIN LATERAL (
+            SELECT 'billing profile ' || code AS what FROM profiles_billingprofile
+            WHERE account_id = a.id AND status <> 'closed'
+            UNION ALL
+            SELECT 'subscription ' || code FROM subscriptions_subscription
+            WHERE account_id = a.id AND status NOT IN ('cancelled', 'deleted')
+            UNION ALL
+            SELECT 'invitation ' || code FROM accounts_invitation WHERE account_id = a.id AND status = 'pending'
+            UNION ALL
+            SELECT 'planned change ' || id FROM accounts_plannedchange WHERE account_id = a.id AND status = 'planned'
+        ) AS found
+        WHERE a.status = 'closed'
+        """,
+    ),
+    Invariant(
         "I20",
         "Every open account has somebody who owns it, or an invitation to; online services has one administrator",
         """

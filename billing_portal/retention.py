@@ -47,7 +47,7 @@ OF_ADDRESS = (
     "company_name", "contact_name", "email", "phone", "line1", "line2", "line3", "district", "city", "region",
     "postal_code",
 )  # fmt: skip
-OF_ACCOUNT = ("name", "vat_id", "registration_number")
+OF_ACCOUNT = ("name", "vat_id", "registration_number", "status_note")
 OF_NAME_CHANGE = ("old_name", "new_name", "note", "document", "document_name", "decision_note")
 OF_METHOD = ("holder", "billing_address")
 OF_TRANSFER = ("legal_name", "registration_number", "contact_name", "contact_email", "contact_phone", "explanation")

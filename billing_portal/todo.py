@@ -243,7 +243,7 @@ def _address(user: Any, account: BillingAccount) -> Iterable[Task]:
 
 
 def _only_owner(user: Any, account: BillingAccount, on: date) -> Iterable[Task]:
-    if not may(user, Action.ACCOUNT_ASSIGN_ROLES, account):
+    if account.status == "closed" or not may(user, Action.ACCOUNT_ASSIGN_ROLES, account):
         return
     lasting = AccountRole.objects.active(on).filter(account=account, role=Role.ACCOUNT_OWNER, expires_on=None)
     if list(lasting.values_list("user_id", flat=True)[:2]) == [user.pk]:

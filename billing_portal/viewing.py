@@ -103,6 +103,7 @@ def _lens_on_account(account: BillingAccount) -> Lens:
             accounts={account.pk: roles} if roles else {},
             profiles={pk: book.profiles[pk] for pk in below},
             account_of_profile=dict.fromkeys(below, account.pk),
+            closed=book.closed & {account.pk},
         )
 
     return narrow
@@ -115,6 +116,10 @@ def _lens_on_profile(profile: BillingProfile) -> Lens:
         roles |= book.profiles.get(profile.pk, set())
         if not roles:
             return RoleBook()
-        return RoleBook(profiles={profile.pk: roles}, account_of_profile={profile.pk: profile.account_id})
+        return RoleBook(
+            profiles={profile.pk: roles},
+            account_of_profile={profile.pk: profile.account_id},
+            closed=book.closed & {profile.account_id},
+        )
 
     return narrow

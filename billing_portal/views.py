@@ -1,5 +1,7 @@
 """Pages that see every app: home, overview, search, help, errors."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,7 +15,7 @@ from billing_portal import activity, figures, todo
 from billing_portal.forms import PreferencesForm
 from billing_portal.guide import capability_table
 from billing_portal.search import search_everything
-from core.errors import Forbidden
+from core.errors import AccountClosed, Forbidden
 from core.forms import posted
 from core.policy import ACCOUNT_ROLES, PROFILE_ROLES, Action, Role, holders, requires, roles_granting, signed_in_only
 from core.spreadsheets import csv_response
@@ -130,8 +132,11 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Says which roles may, and who holds them: never a bare 403 (S0-5, P11)."""
-    context = {}
+    """Says which roles may, and who holds them: never a bare 403 (S0-5, P11). In a closed account nobody may: it says
+    who can open it again."""
+    context: dict[str, Any] = {}
+    if isinstance(exception, AccountClosed):
+        return render(request, "403_closed.html", {"account": exception.account}, status=403)
     if isinstance(exception, Forbidden):
         context = {
             "roles": [role.label for role in roles_granting(exception.action)],

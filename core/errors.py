@@ -26,3 +26,11 @@ class Forbidden(PermissionDenied):
         super().__init__(f"{action} is not granted")
         self.action = action
         self.object = obj
+
+
+class AccountClosed(Forbidden):
+    """The person's role allows it, but the billing account is closed: answered by a 403 page that names support."""
+
+    def __init__(self, action: Any, obj: Any, account: Any) -> None:
+        super().__init__(action, obj)
+        self.account = account

@@ -26,7 +26,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core.errors import Forbidden
+from core.errors import AccountClosed, Forbidden
 
 
 class Role(models.TextChoices):
@@ -103,6 +103,7 @@ class Action(StrEnum):
     ACCOUNT_TAKE_OUT = "account:take_out"
     ACCOUNT_VIEW_AS = "account:view_as"
     ACCOUNT_REVIEW_ACCESS = "account:review_access"
+    ACCOUNT_CLOSE = "account:close"
     PROFILE_VIEW = "profile:view"
     PROFILE_CREATE = "profile:create"
     PROFILE_RENAME = "profile:rename"
@@ -185,6 +186,7 @@ account:view_activity             x   .   .   .   .   .   .   x   .   .
 account:take_out                  x   .   .   .   .   .   .   x   .   .
 account:view_as                   x   .   .   .   .   .   .   x   .   .
 account:review_access             x   .   .   .   .   .   .   .   .   .
+account:close                     x   .   .   .   .   .   .   x   .   .
 profile:view                      x   x   x   x   x   x   x   x   .   x
 profile:create                    x   x   .   .   .   .   .   .   .   .
 profile:rename                    x   x   .   x   x   .   .   .   .   .
@@ -254,6 +256,22 @@ def _read_table(table: str) -> dict[Action, frozenset[Role]]:
 
 GRANTS: dict[Action, frozenset[Role]] = _read_table(_TABLE)
 
+# What goes on in a billing account that is closed: to see it and take it out, to ask support, to pay what came to be
+# owed after all (a payment that the bank took back), and to take rights away. Whoever gives rights, or does anything
+# else, is refused there, whatever the role.
+AFTER_CLOSING = frozenset(
+    {
+        *(Action.ACCOUNT_SEE, Action.ACCOUNT_VIEW, Action.ACCOUNT_VIEW_ROLES, Action.ACCOUNT_VIEW_ACTIVITY),
+        *(Action.ACCOUNT_TAKE_OUT, Action.ACCOUNT_VIEW_AS, Action.ACCOUNT_ASSIGN_ROLES, Action.ACCOUNT_CLOSE),
+        *(Action.PROFILE_VIEW, Action.PROFILE_VIEW_ROLES, Action.PROFILE_EXPORT_ROLES, Action.PROFILE_VIEW_POLICIES),
+        *(Action.PROFILE_VIEW_ACTIVITY, Action.PROFILE_VIEW_AS, Action.PROFILE_ASSIGN_ROLES, Action.PROFILE_CLOSE),
+        *(Action.INVOICE_VIEW, Action.INVOICE_DOWNLOAD, Action.INVOICE_PAY, Action.INVOICE_APPROVE_PAYMENT),
+        *(Action.INVOICE_SETTLE_BALANCE, Action.INVOICE_SHARE_ACCESS, Action.INVOICE_RECEIVE),
+        *(Action.INVOICE_RECEIVE_DUNNING, Action.METHOD_VIEW, Action.CREDIT_VIEW, Action.SUBSCRIPTION_VIEW),
+        *(Action.SUPPORT_VIEW, Action.SUPPORT_ASK),
+    }
+)
+
 # A profile role counts on the account above it for this, and for nothing else.
 _SEEN_FROM_BELOW = frozenset({Action.ACCOUNT_SEE})
 
@@ -314,6 +332,8 @@ class RoleBook:
     profiles: dict[int, set[Role]] = field(default_factory=dict)
     organisations: dict[int, set[Role]] = field(default_factory=dict)
     account_of_profile: dict[int, int] = field(default_factory=dict)
+    # Those among their accounts, and the accounts of their profiles, that are closed.
+    closed: set[int] = field(default_factory=set)
 
     def all_roles(self) -> set[Role]:
         return set().union(*self.accounts.values(), *self.profiles.values(), *self.organisations.values())
@@ -328,10 +348,12 @@ def read_roles(user: Any, on: date | None = None) -> RoleBook:
     given = {_ANYBODY.pk: user.pk, _ANY_DAY: on or timezone.localdate()}
     with connection.cursor() as cursor:
         cursor.execute(statement, [given.get(value, value) for value in values])
-        for scope, pk, parent, role in cursor:
+        for scope, pk, parent, role, status in cursor:
             getattr(book, f"{scope}s").setdefault(pk, set()).add(Role(role))
             if scope == "profile":
                 book.account_of_profile[pk] = parent
+            if status == _CLOSED:
+                book.closed.add(parent)
     narrow: Lens | None = getattr(user, "_lens", None)
     return narrow(book) if narrow else book
 
@@ -347,6 +369,8 @@ def look_through(user: Any, lens: Lens) -> None:
 
 
 _ANYBODY, _ANY_DAY = SimpleNamespace(pk=-1), date.min
+# How a closed billing account is stored, which this module knows by its roles alone.
+_CLOSED = "closed"
 
 
 @cache
@@ -359,8 +383,10 @@ def _reading_roles() -> tuple[str, tuple[Any, ...]]:
 
 def _rows(source: RoleSource) -> models.QuerySet:
     parent = F("profile__account_id") if source.scope == "profile" else F(f"{source.scope}_id")
+    paths = {"account": F("account__status"), "profile": F("profile__account__status")}
+    status = paths.get(source.scope, Value("", output_field=models.CharField()))
     return source.active(_ANYBODY, _ANY_DAY).values_list(
-        Value(source.scope, output_field=models.CharField()), f"{source.scope}_id", parent, "role"
+        Value(source.scope, output_field=models.CharField()), f"{source.scope}_id", parent, "role", status
     )
 
 
@@ -396,18 +422,39 @@ def roles_on(user: Any, obj: Any, book: RoleBook | None = None) -> set[Role]:
     return roles
 
 
+def is_stopped(user: Any, action: Action, obj: Any, book: RoleBook | None = None) -> bool:
+    """Whether nobody may do this with the object, since its billing account is closed."""
+    scope: Scope = type(obj).POLICY
+    if action in AFTER_CLOSING or scope.account is None:
+        return False
+    book = book or role_book(user)
+    if _key(obj, scope.account) in book.closed:
+        return True
+    # Accounts of an organisation that somebody keeps do not stand in the book.
+    return bool(book.organisations) and _follow(obj, scope.account).status == _CLOSED
+
+
 def may(user: Any, action: Action, obj: Any, book: RoleBook | None = None) -> bool:
     """Whether the person may do this with the object, today. An unknown action raises ValueError."""
     action, book = Action(action), book or role_book(user)
+    return not is_stopped(user, action, obj, book) and _is_granted(user, action, obj, book)
+
+
+def _is_granted(user: Any, action: Action, obj: Any, book: RoleBook) -> bool:
+    """Whether a role of theirs allows it, be the account open or closed."""
     if roles_on(user, obj, book) & GRANTS[action]:
         return True
     is_account = type(obj).POLICY.account == ""
-    return is_account and action in _SEEN_FROM_BELOW and may_somewhere(user, action, obj, book)
+    return is_account and action in _SEEN_FROM_BELOW and _is_granted_somewhere(user, action, obj, book)
 
 
 def may_somewhere(user: Any, action: Action, account: Any, book: RoleBook | None = None) -> bool:
     """Whether the person may do this on the account, or on at least one profile in it."""
     book = book or role_book(user)
+    return not is_stopped(user, action, account, book) and _is_granted_somewhere(user, action, account, book)
+
+
+def _is_granted_somewhere(user: Any, action: Action, account: Any, book: RoleBook) -> bool:
     if roles_on(user, account, book) & GRANTS[action]:
         return True
     return any(
@@ -417,9 +464,15 @@ def may_somewhere(user: Any, action: Action, account: Any, book: RoleBook | None
 
 
 def demand(user: Any, action: Action, obj: Any) -> None:
-    """Raise Forbidden unless the person may. Services ask, with the rights stored now."""
-    if not may(user, action, obj, read_roles(user)):
-        raise Forbidden(action, obj)
+    """Raise Forbidden unless the person may, `AccountClosed` where a closed account is what forbids it. Services ask,
+    with the rights stored now; those that hold the row of the account also know that it stays open."""
+    book = read_roles(user)
+    if not may(user, action, obj, book):
+        raise _no(action, obj, is_granted=_is_granted(user, action, obj, book))
+
+
+def _no(action: Action, obj: Any, *, is_granted: bool) -> Forbidden:
+    return AccountClosed(action, obj, _account(obj)) if is_granted else Forbidden(action, obj)
 
 
 def while_allowed(
@@ -444,6 +497,10 @@ class PolicyQuerySet(models.QuerySet):
         granted, scope, book = GRANTS[Action(action)], self.model.POLICY, role_book(user)  # type: ignore[attr-defined]
         accounts = [pk for pk, roles in book.accounts.items() if roles & granted]
         profiles = [pk for pk, roles in book.profiles.items() if roles & granted]
+        goes_on = action in AFTER_CLOSING
+        if book.closed and not goes_on:
+            accounts = [pk for pk in accounts if pk not in book.closed]
+            profiles = [pk for pk in profiles if book.account_of_profile[pk] not in book.closed]
         organisations = [pk for pk, roles in book.organisations.items() if roles & granted]
         allowed = Q(pk__in=[])
         if scope.account is not None and accounts:
@@ -462,7 +519,7 @@ class PolicyQuerySet(models.QuerySet):
                     f"{prefix}organisation_id__in": administered,
                     f"{prefix}agreement": "customer_agreement",
                 }
-                allowed |= Q(**open_to_them)
+                allowed |= Q(**open_to_them) if goes_on else Q(**open_to_them) & ~Q(**{f"{prefix}status": _CLOSED})
         return self.filter(allowed)
 
 
@@ -536,9 +593,9 @@ def requires(
                 return answer
             obj = _load(request.user, model, code)
             request.billing_account = _account(obj)  # type: ignore[attr-defined]
-            granted = may_somewhere(request.user, action, obj) if anywhere else may(request.user, action, obj)
-            if not granted:
-                raise Forbidden(action, obj)
+            if not (may_somewhere if anywhere else may)(request.user, action, obj):
+                ask = _is_granted_somewhere if anywhere else _is_granted
+                raise _no(action, obj, is_granted=ask(request.user, action, obj, book))
             return view(request, obj, *args, **kwargs)
 
         guarded.requirement = Requirement(action, model, anywhere)  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ class InvoiceAdmin(ReadOnly, PreviewsMails, CreditsInvoices):
         *("customer_vat_id", "po_number", "payment_term_days", "language"),
     )
     readonly_fields = fields
-    list_filter = ("status", "kind")
+    list_filter = ("status", "kind", "account__status")
     list_select_related = ("account",)
     search_fields = ("number__startswith",)
     ordering = ("-issue_date", "-pk")

@@ -281,10 +281,12 @@ def dispatches_due() -> QuerySet[Dispatch]:
 
 
 def unreported_bounces() -> QuerySet[Delivery]:
-    """Deliveries that will not arrive, and of which the owners were not told yet; of one mail the first."""
+    """Deliveries that will not arrive, and of which the owners were not told yet; of one mail the first. None of a
+    closed account, where nobody can mend an address."""
     first = Delivery.objects.filter(message=OuterRef("message"), pk__lt=OuterRef("pk"))
     told = Message.objects.filter(reference=Concat(Value(_BOUNCE), Cast(OuterRef("pk"), CharField())))
-    return Delivery.objects.filter(~Exists(told), ~Exists(first), message__status__in=LOST).order_by("pk")
+    lost = Delivery.objects.filter(~Exists(told), ~Exists(first), message__status__in=LOST)
+    return lost.exclude(invoice__account__status="closed").order_by("pk")
 
 
 def unrepaired(rows: QuerySet[Delivery]) -> list[Delivery]:

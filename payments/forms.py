@@ -253,6 +253,28 @@ class MethodRemovalForm(forms.Form):
         return bool(self.cleaned_data.get("replacement") == self.NONE)
 
 
+class AccountClosingForm(forms.Form):
+    """Says yes to closing a billing account, by typing its name: it is not undone by a second click."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name of the billing account"),
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, account: BillingAccount) -> None:
+        super().__init__(data)
+        self.account = account
+        self.fields["name"].help_text = _("Type “%(name)s”") % {"name": account.name}
+        self.helper = PortalFormHelper()
+
+    def clean_name(self) -> str:
+        typed, name = (" ".join(text.split()) for text in (self.cleaned_data["name"], self.account.name))
+        if typed.casefold() != name.casefold():
+            raise forms.ValidationError(_("That is not its name. Type “%(name)s”."), "other_name", {"name": name})
+        return name
+
+
 class RemovalPlanForm(forms.Form):
     """From which day on a method may be deleted by itself (P4)."""
 

@@ -80,8 +80,8 @@ class CollectionCaseQuerySet(models.QuerySet):
         return self.filter(status="open")
 
     def due(self, at: datetime) -> CollectionCaseQuerySet:
-        """Whose next step has come."""
-        return self.open().filter(next_at__lte=at)
+        """Whose next step has come; none of a closed account, where the vendor's staff say what is asked for."""
+        return self.open().filter(next_at__lte=at).exclude(invoice__account__status="closed")
 
     def settled(self) -> CollectionCaseQuerySet:
         """Open, but nothing is owed on their invoice any more, whoever saw to it."""

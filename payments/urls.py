@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         closing.profile_method_unlinking,
         name="profile_method_unlinking",
     ),
+    path("billing-accounts/<code:code>/closing/", closing.account_closing, name="account_closing"),
     path("billing-profiles/<code:code>/closing/", closing.profile_closing, name="profile_closing"),
     path(
         "billing-profiles/<code:code>/payment-methods/backup/",

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.guards import nothing_new_when_closed
 from accounts.models import Address, BillingAccount, User
 from core.codes import CodeField
 from core.history import tracked
@@ -116,7 +117,7 @@ class BillingProfile(models.Model):
             # What names both a profile and an account points at this pair, so that they belong together (I21).
             models.UniqueConstraint(fields=["id", "account"], name="profile_in_one_account"),
         ]
-        triggers = [only_along(states.PROFILE, "profile_status_edges")]
+        triggers = [only_along(states.PROFILE, "profile_status_edges"), nothing_new_when_closed()]
 
     def __str__(self) -> str:
         return self.name

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from accounts.guards import nothing_new_when_closed
 from accounts.models import BillingAccount, User
 from core.codes import CodeField
 from core.guards import append_only, no_truncate
@@ -249,7 +250,7 @@ class Subscription(models.Model):
                 name="subscription_ending",
             )
         ]
-        triggers = [only_along(states.SUBSCRIPTION, "subscription_status_edges")]
+        triggers = [only_along(states.SUBSCRIPTION, "subscription_status_edges"), nothing_new_when_closed()]
 
     def __str__(self) -> str:
         return self.name
@@ -447,6 +448,7 @@ class Purchase(models.Model):
                 condition=Q(term="one_off", subscription=None) | (~Q(term="one_off") & Q(subscription__isnull=False)),
             ),
         ]
+        triggers = [nothing_new_when_closed()]
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.product}"

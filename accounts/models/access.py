@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import states
-from accounts.guards import last_owner_stays
+from accounts.guards import last_owner_stays, nothing_new_when_closed
 from accounts.models.customers import BillingAccount
 from accounts.models.people import User
 from accounts.querysets import (
@@ -115,7 +115,7 @@ class Invitation(models.Model):
                 name="one_open_invitation",
             )
         ]
-        triggers = [only_along(states.INVITATION, "invitation_status_edges")]
+        triggers = [only_along(states.INVITATION, "invitation_status_edges"), nothing_new_when_closed()]
 
     def __str__(self) -> str:
         return f"{self.email} · {self.get_role_display()} · {self.account}"

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
 
 from accounts import states
+from accounts.guards import nothing_new_when_closed
 from accounts.models.organisations import Organisation
 from accounts.models.people import User
 from accounts.querysets import (
@@ -96,6 +97,8 @@ class BillingAccount(models.Model):
     registration_number = models.CharField(_("registration number"), max_length=40, blank=True)
     created_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # What the vendor's staff wrote when they closed or reopened it, which its owners read.
+    status_note = models.CharField(_("reason"), max_length=500, blank=True, default="")
 
     TRANSITIONS = states.ACCOUNT
     POLICY = Scope(view=Action.ACCOUNT_SEE, account="")
@@ -204,7 +207,7 @@ class PlannedChange(models.Model):
     class Meta:
         verbose_name = _("planned change")
         verbose_name_plural = _("planned changes")
-        triggers = [only_along(states.PLANNED_CHANGE, "planned_change_status_edges")]
+        triggers = [only_along(states.PLANNED_CHANGE, "planned_change_status_edges"), nothing_new_when_closed()]
         indexes = [
             # What the job looks for.
             models.Index("takes_effect_on", condition=Q(status="planned"), name="planned_change_due")
@@ -270,7 +273,7 @@ class NameChange(models.Model):
                 violation_error_message=_("A request waits for review already."),
             )
         ]
-        triggers = [only_along(states.NAME_CHANGE, "name_change_status_edges")]
+        triggers = [only_along(states.NAME_CHANGE, "name_change_status_edges"), nothing_new_when_closed()]
 
     def __str__(self) -> str:
         return f"{self.old_name} → {self.new_name}"

@@ -71,7 +71,7 @@ def withdraw_offer(offer: Invitation, *, by: Any) -> None:
         offer.refresh_from_db()
         with acting(by, "administration.withdrawn"):
             move(offer, InvitationStatus.REVOKED)
-        _tell_both(offer, "administration_withdrawn", by=str(by))
+        tell_both(offer, "administration_withdrawn", by=str(by))
 
 
 def expire_offer(offer: Invitation) -> None:
@@ -81,10 +81,11 @@ def expire_offer(offer: Invitation) -> None:
         offer.refresh_from_db()
         if offer.status == InvitationStatus.PENDING and offer.expires_at <= timezone.now():
             move(offer, InvitationStatus.EXPIRED)
-            _tell_both(offer, "administration_expired")
+            tell_both(offer, "administration_expired")
 
 
-def _tell_both(offer: Invitation, template: str, by: str = "") -> None:
+def tell_both(offer: Invitation, template: str, by: str = "") -> None:
+    """Mail whoever offers the administration and whoever it is offered to that it ended."""
     context = {"email": offer.email, "name": str(offer.account), "until": offer.expires_at, "by": by}
     mail: dict[str, Any] = {"template": template, "mail_class": MailClass.ACCESS_CHANGED}
     reference = f"billingaccount:{offer.account_id}"

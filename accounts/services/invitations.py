@@ -29,8 +29,17 @@ from accounts.services.offers import (
     renew,
     still_pending,
 )
-from accounts.services.roles import ON_ACCOUNT, RoleScope, check_agreement, check_end, give, lock_account, scope_named
-from accounts.states import InvitationStatus
+from accounts.services.roles import (
+    ON_ACCOUNT,
+    RoleScope,
+    check_agreement,
+    check_end,
+    give,
+    lock_account,
+    refuse_closed,
+    scope_named,
+)
+from accounts.states import AccountStatus, InvitationStatus
 from core.errors import Refused
 from core.history import acting
 from core.messages import MailClass, queue_message
@@ -66,7 +75,7 @@ def invite(
 
     `expires_on` is the last day of the role, where it ends. Refuses `role_not_here`, `ends_in_the_past`,
     `already_member` (a person of the organisation gets the role at once, by `assign_role`), `already_invited`,
-    and `too_many` after 20 in an hour (T23).
+    `account_closed` and `too_many` after 20 in an hour (T23).
     """
     account = scope.account_of(obj)
     if role not in scope.roles:
@@ -77,6 +86,7 @@ def invite(
     with transaction.atomic():
         lock_account(account)
         demand(by, scope.right, obj)
+        refuse_closed(account)
         count(INVITATIONS_PER_ACCOUNT, account.pk)
         return write_invitation(
             account, scope=scope, on=obj, email=email, role=role, by=by, expires_on=expires_on, language=language
@@ -153,6 +163,7 @@ def renew_invitation(invitation: Invitation, *, by: Any) -> None:
     with transaction.atomic():
         lock_account(invitation.account)
         _demand_to_invite(by, invitation)
+        refuse_closed(invitation.account)
         count(INVITATIONS_PER_ACCOUNT, invitation.account_id)
         invitation.refresh_from_db()
         _mail(invitation, renew(invitation, by))
@@ -187,6 +198,8 @@ def why_unusable(invitation: Invitation) -> Refused | None:
     end = invitation.role_expires_on
     if invitation.expires_at <= timezone.now() or (end is not None and end < timezone.localdate()):
         return _expired(invitation)
+    if invitation.account.status == AccountStatus.CLOSED:
+        return Refused(_("This billing account is closed, so nobody can come in."), "account_closed")
     if target_of(invitation)[1] is None:
         return Refused(_("What this invitation was for is not there any more, so nothing can be accepted."), "gone")
     person = person_with(invitation.email)

@@ -16,7 +16,7 @@ from accounts.models import Address, BillingAccount, NameChange, Seller
 from accounts.services.addresses import is_complete
 from accounts.services.invitations import is_customer_staff
 from accounts.services.notices import mail_people, owners_of
-from accounts.services.roles import lock_account
+from accounts.services.roles import lock_account, refuse_closed
 from accounts.states import NameChangeStatus
 from core.errors import Refused
 from core.history import acting
@@ -111,6 +111,7 @@ def _decide(request: NameChange, status: NameChangeStatus, note: str, by: Any) -
 def _write(request: NameChange, by: Any) -> None:
     account = request.account
     lock_account(account)
+    refuse_closed(account)
     account.sold_to.refresh_from_db(fields=["company_name"])
     _refuse_needless(account, request.new_name)
     request.old_name = account.sold_to.company_name

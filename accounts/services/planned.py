@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Address, BillingAccount, PlannedAddress, PlannedChange
 from accounts.services.addresses import WRITABLE, is_complete
 from accounts.services.notices import mail_people, owners_of
+from accounts.services.roles import lock_account
 from accounts.states import PlanStatus
 from core.errors import Refused
 from core.history import acting
@@ -59,6 +60,7 @@ def plan_addresses(
     `of` and `action` as in `save_address`. Refuses `changed_meanwhile`, `change_planned` where one of them has
     a planned change already, and a day that is not to come or too far away.
     """
+    lock_account(account)
     demand(by, action, of)
     check_day(takes_effect_on, today=today)
     if takes_effect_on == today:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import AccountRole, BillingAccount, OrganisationMember, User
 from accounts.services.notices import OWNER_ROLES, mail_people, owners_of
+from accounts.states import AccountStatus
 from core.errors import Refused
 from core.history import acting
 from core.messages import MailClass
@@ -81,11 +82,12 @@ def assign_role(
 
     Whoever stands in for the person follows: to the same role, and no longer than it lasts. Refuses
     `role_not_here`, `not_a_member` (people of other organisations are invited), `inactive_person`,
-    `ends_in_the_past`, `already_holds` (nothing changed, no mail), `last_owner`.
+    `ends_in_the_past`, `already_holds` (nothing changed, no mail), `last_owner`, `account_closed`.
     """
     with transaction.atomic():
         lock_account(scope.account_of(obj))
         demand(by, scope.right, obj)
+        refuse_closed(scope.account_of(obj))
         if role not in scope.roles:
             raise Refused(_("This role cannot be given here."), "role_not_here")
         _check_person(scope.account_of(obj), user)
@@ -130,6 +132,7 @@ def appoint_stand_in(scope: RoleScope, obj: Any, *, held: Any, user: User, expir
     with transaction.atomic():
         lock_account(scope.account_of(obj))
         demand(by, scope.right, obj)
+        refuse_closed(scope.account_of(obj))
         (stored,) = _stored(scope, obj, [held])
         _check_stand_in(stored, user, expires_on)
         _check_person(scope.account_of(obj), user)
@@ -183,7 +186,8 @@ def remove_roles(scope: RoleScope, obj: Any, held: Sequence[Any], *, by: Any) ->
 
 
 def end_stand_in(scope: RoleScope, held: Any) -> None:
-    """Clear away a stand-in whose last day is over, and tell both and the owners. It counted no more since then."""
+    """Clear away a stand-in whose last day is over, and tell both and the owners; nobody where the account is closed.
+    It counted no more since then."""
     obj = getattr(held, scope.field)
     with transaction.atomic():
         lock_account(scope.account_of(obj))
@@ -191,14 +195,28 @@ def end_stand_in(scope: RoleScope, held: Any) -> None:
         stored = over.select_related("user", "stands_in_for").first()
         if stored is None:
             return
-        _tell(scope, obj, stored, "stand_in_ended", None)
+        if scope.account_of(obj).status != AccountStatus.CLOSED:
+            _tell(scope, obj, stored, "stand_in_ended", None)
         with acting(None, "role.stand_in_ended"):
             over.delete()
 
 
 def lock_account(account: BillingAccount) -> None:
-    """Let one change of roles at a time happen on the account, until the transaction ends."""
-    BillingAccount.objects.select_for_update(no_key=True).only("pk").get(pk=account.pk)
+    """Let one change of roles at a time happen on the account, until the transaction ends; nobody closes it so long.
+
+    `account` has the status that is stored.
+    """
+    locking = BillingAccount.objects.select_for_update(no_key=True)
+    account.refresh_from_db(fields=["status"], from_queryset=locking)
+
+
+def refuse_closed(account: BillingAccount) -> None:
+    """Refuse `account_closed`; to be asked with the account locked."""
+    if account.status == AccountStatus.CLOSED:
+        raise Refused(
+            _("This billing account is closed, so nothing can be added to it. Support can open it again."),
+            "account_closed",
+        )
 
 
 def check_end(expires_on: date | None) -> None:

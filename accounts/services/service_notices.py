@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.models import AccountRole, Audience, ServiceNotice, TopicChoice, User
 from accounts.services.notices import OWNER_ROLES, mail_person
 from accounts.services.topics import topics_link
-from accounts.states import NoticeStatus
+from accounts.states import AccountStatus, NoticeStatus
 from core.errors import Refused
 from core.messages import MailClass
 from core.models import Message
@@ -32,6 +32,7 @@ def notice_people(notice: ServiceNotice) -> QuerySet[User]:
     people = User.objects.filter(is_active=True)
     if notice.audience == Audience.OWNERS:
         held = AccountRole.objects.active(timezone.localdate()).filter(role__in=OWNER_ROLES)
+        held = held.exclude(account__status=AccountStatus.CLOSED)
         people = people.filter(pk__in=held.values("user"))
     elif notice.audience == Audience.ORGANISATION:
         people = people.filter(memberships__organisation=notice.organisation)

@@ -38,11 +38,11 @@ def save_tax_ids(
     `seen` are the VAT ID and the registration number that the person had before them. Refuses
     `changed_meanwhile` where others are stored by now, and what the validators refuse.
     """
-    demand(by, Action.ACCOUNT_EDIT_TAX_IDS, account)
     country = account.country.code
     vat_id = clean_vat_id(vat_id, country)
     registration_number = clean_registration_number(registration_number, country)
     stored = BillingAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
+    demand(by, Action.ACCOUNT_EDIT_TAX_IDS, account)
     now_there = (stored.vat_id, stored.registration_number)
     if now_there == (vat_id, registration_number):
         return False

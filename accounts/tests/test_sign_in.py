@@ -129,6 +129,7 @@ def test_sign_up_and_everything_else_of_allauth_is_closed(client):
         "account_question",
         "account_access_export",
         "account_transfer_new",
+        "account_closing",
     }
 
     assert routed - own == {

@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from core.models import JobClaim, MailEvent, MailEventStatus, Message, MessageStatus
-from invoices.models import BillingRun, ChargeUpload, Document, ParkedProfile, Preflight
+from invoices.models import BillingRun, ChargeUpload, Document, Invoice, ParkedProfile, Preflight
 from invoices.states import DocumentStatus, RunStatus, UploadStatus
 from payments.models import BankEntry, GatewayEvent, GatewayHealth, Paper, Payment, Refund, WriteOff
 from payments.states import PaymentStatus, WriteOffStatus
@@ -98,6 +98,13 @@ KINDS: tuple[Kind, ...] = (
         lambda now: WriteOff.objects.filter(status=WriteOffStatus.PROPOSED),
         "asked_at",
         _always(status__exact=WriteOffStatus.PROPOSED),
+    ),
+    Kind(
+        _("Invoices that are owed in closed accounts"),
+        _("A bank took a payment back. Nobody is reminded by itself: ask for it, write it off, or open the account."),
+        lambda now: Invoice.objects.open().filter(account__status="closed"),
+        "due_date",
+        _always(status__exact="due", account__status__exact="closed"),
     ),
     Kind(
         _("Billing profiles that were parked"),

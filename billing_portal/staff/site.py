@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from billing_portal.staff.closing import closing_page
 from billing_portal.staff.exceptions import exceptions_for
 from billing_portal.staff.forms import LedgerForm, ReceivablesForm
 from billing_portal.staff.search import search_as_staff
@@ -49,7 +50,14 @@ class StaffSite(AdminSite):
             page("ledger/csv/", self.ledger_csv, "ledger_csv"),
             page("ledger/audit-file/", self.audit_file, "audit_file"),
         ]
-        return [*own, *super().get_urls()]
+        closing = path(
+            "accounts/billingaccount/<int:pk>/closing/", self.admin_view(self.closing), name="account_closing"
+        )
+        return [*own, closing, *super().get_urls()]
+
+    def closing(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Close a billing account, or open it again."""
+        return closing_page(self, request, pk)
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         """The models, below what staff look at first."""

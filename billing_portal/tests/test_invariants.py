@@ -123,6 +123,7 @@ BREAKS = [
     ("I18", "UPDATE invoices_credittransaction SET profile_id = profile_id + 1000"),
     ("I18", "DELETE FROM invoices_posting WHERE 'credits' IN (debit, credit)"),
     ("I19", "UPDATE payments_payment SET family = 'direct_debit', initiated_by = 'automatic'"),
+    ("I36", "UPDATE accounts_billingaccount SET status = 'closed'"),
     ("I20", "DELETE FROM accounts_accountrole"),
     ("I20", "UPDATE accounts_user SET is_active = false"),
     ("I21", "UPDATE payments_payment SET account_id = account_id + 1000"),

@@ -430,6 +430,9 @@ def locked(
 ) -> SafeString:
     """A control that the person may not use: visible, disabled, and it says who may (domain §4)."""
     wanted = policy.Action(action)
+    person = context.get("user")
+    if person is not None and policy.is_stopped(person, wanted, obj):
+        return unavailable(context, label, _("This billing account is closed. Support can open it again."), size)
     if people is None:
         people = _holders(context, wanted, obj)
     return _draw(

@@ -121,6 +121,7 @@ def import_charges(
             raise source.failure
         if file.tell() != size or file.read(1):
             raise FileRefused("the file changed while it was read")
+        _keep_open()
         if new:
             _make_missing(report, new)
         _refuse_twice(report, refuse, sha256)
@@ -158,6 +159,12 @@ class _Source:
                     yield tuple(getattr(row, name) for name in _COLUMNS)
         except FileRefused as failure:
             self.failure = failure
+
+
+def _keep_open() -> None:
+    """Let nobody close an account while charges come to it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP_OPEN)
 
 
 def _make_missing(report: ImportReport, new: NewCustomers) -> None:
@@ -337,6 +344,13 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_charge (
 TRUNCATE incoming_charge;
 """
 
+_KEEP_OPEN = """
+SELECT FROM accounts_billingaccount
+WHERE external_id IN (SELECT account_id FROM incoming_charge)
+ORDER BY id
+FOR KEY SHARE
+"""
+
 _MISSING_ACCOUNTS = """
 SELECT i.account_id, max(i.account_name)
 FROM incoming_charge i
@@ -349,7 +363,7 @@ ORDER BY i.account_id
 _MISSING_SUBSCRIPTIONS = """
 SELECT a.id, i.sub_account_id, max(i.sub_account_name), min(i.month)
 FROM incoming_charge i
-JOIN accounts_billingaccount a ON a.external_id = i.account_id AND a.currency = i.currency
+JOIN accounts_billingaccount a ON a.external_id = i.account_id AND a.currency = i.currency AND a.status <> 'closed'
 WHERE NOT EXISTS (
     SELECT FROM subscriptions_subscription s WHERE s.account_id = a.id AND s.external_id = i.sub_account_id
 )
@@ -378,6 +392,7 @@ _STRANGERS = """
 SELECT i.row_number,
     CASE WHEN a.id IS NULL THEN 'unknown account'
         WHEN a.currency <> i.currency THEN 'another currency than the account''s'
+        WHEN a.status = 'closed' THEN 'closed account'
         ELSE 'unknown sub-account' END,
     CASE WHEN a.currency <> i.currency THEN i.currency || ', not ' || a.currency ELSE '' END,
     i.account_id, i.sub_account_id, i.cost, i.currency
@@ -385,6 +400,8 @@ FROM incoming_charge i
 LEFT JOIN accounts_billingaccount a ON a.external_id = i.account_id
 LEFT JOIN subscriptions_subscription s ON s.account_id = a.id AND s.external_id = i.sub_account_id
 WHERE a.id IS NULL OR a.currency <> i.currency OR s.id IS NULL
+    -- What the same file brought before the account was closed stays.
+    OR a.status = 'closed' AND NOT EXISTS (SELECT FROM invoices_charge c WHERE c.fingerprint = i.fingerprint)
 ORDER BY i.row_number
 """
 
@@ -398,7 +415,7 @@ SELECT %(source)s, i.row_number, a.id, s.id, i.month, i.category, i.charge_class
     i.description, i.resource_id, i.region, i.quantity, i.unit, i.cost, i.currency, i.started_at, i.ended_at, i.tags,
     i.service_subcategory, i.sku_meter, i.fingerprint
 FROM incoming_charge i
-JOIN accounts_billingaccount a ON a.external_id = i.account_id AND a.currency = i.currency
+JOIN accounts_billingaccount a ON a.external_id = i.account_id AND a.currency = i.currency AND a.status <> 'closed'
 JOIN subscriptions_subscription s ON s.account_id = a.id AND s.external_id = i.sub_account_id
 ORDER BY i.row_number
 ON CONFLICT (imported_from_id, row_number) DO NOTHING

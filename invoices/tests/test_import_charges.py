@@ -169,6 +169,20 @@ def test_rows_are_refused_one_by_one_and_each_reason_is_told(account, file, tmp_
     assert report.in_file["USD"].rows - report.refused_by_accounts["USD"].rows == report.stored["USD"].rows == 1
 
 
+def test_what_comes_after_an_account_was_closed_is_refused(account, file, new):
+    """And what the same file brought before stays, so that it can be imported again."""
+    first, later = file({}), file({}, {"BilledCost": "7"}, {"SubAccountId": "sub-9"})
+    assert import_charges(first).added == 1
+    BillingAccount.objects.filter(pk=account.pk).update(status="closed")
+
+    again = import_charges(first, new=new)
+    report = import_charges(later, new=new)
+
+    assert (again.added, again.known, again.refused) == (0, 1, {})
+    assert report.refused == {"delivered twice": 1, "closed account": 2}
+    assert (report.added, Charge.objects.count(), report.subscriptions_made) == (0, 1, 0)
+
+
 @pytest.mark.parametrize("spoiled", [b'"cut off', b'"a"b\n'])
 def test_a_file_that_is_not_whole_leaves_nothing(account, file, spoiled):
     with pytest.raises(FileRefused):
@@ -192,7 +206,7 @@ def test_a_dry_run_says_what_would_come_of_it_and_writes_nothing(file, new):
 def test_the_statements_of_an_import_do_not_grow_with_its_rows(account, file, django_assert_num_queries, rows: int):
     path = file(*[{"BilledCost": str(number)} for number in range(rows)])
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         assert import_charges(path).added == rows
 
 

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.guards import nothing_new_when_closed
 from accounts.models import BillingAccount, User
 from core.codes import CodeField
 from core.history import tracked
@@ -69,7 +70,7 @@ class TransferRequest(models.Model):
                 name="approved_with_a_term", condition=~Q(status="approved") | Q(term_days__isnull=False)
             ),
         ]
-        triggers = [only_along(states.TRANSFER, "transfer_status_edges")]
+        triggers = [only_along(states.TRANSFER, "transfer_status_edges"), nothing_new_when_closed()]
 
     def __str__(self) -> str:
         return str(self.profile or self.account)

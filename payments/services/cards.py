@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import BillingAccount, User
 from accounts.services.limits import Limit, count
+from accounts.services.roles import lock_account
 from core.errors import Refused
 from core.history import acting
 from core.policy import Action, demand, may, read_roles
@@ -151,6 +152,8 @@ def _record(seen: CardSetup, result: SetupResult) -> CardSetup:
 
 def _take(setup: CardSetup, saved: SavedMethod) -> None:
     person = setup.started_by
+    # Nobody closes the account before the method is kept.
+    lock_account(setup.account)
     action, of = (Action.METHOD_EDIT, setup.changes) if setup.changes else (Action.METHOD_ADD, setup.profile)
     if person is None or not may(person, action, of or setup.account, read_roles(person)):
         # The right was lost meanwhile (I23): the card is not kept.

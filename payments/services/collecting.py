@@ -65,6 +65,7 @@ def open_cases(*, at: datetime) -> int:
     first = min(step.day for step in schedule_of("customer_agreement", Way.CHARGE, Pace.NORMAL))
     known = CollectionCase.objects.open().filter(invoice=OuterRef("pk"))
     invoices = Invoice.objects.open().filter(due_date__lte=on - timedelta(days=first)).exclude(Exists(known))
+    invoices = invoices.exclude(account__status="closed")
     number = 0
     while chunk := list(invoices.select_related("profile").order_by("pk")[:CHUNK]):
         CollectionCase.objects.bulk_create([_new_case(invoice, on) for invoice in chunk], ignore_conflicts=True)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import BillingAccount, User
-from accounts.services.roles import lock_account
+from accounts.services.roles import lock_account, refuse_closed
 from core.errors import Refused
 from core.history import acting
 from core.policy import Action, demand
@@ -34,12 +34,14 @@ def request_transfer(
 ) -> TransferRequest:
     """Ask to pay by transfer on a profile, or for all of an online-services account (`profile` is None).
 
-    `values` are the fields that people fill in. Refuses `not_eligible` with the rules that are not met.
+    `values` are the fields that people fill in. Refuses `not_eligible` with the rules that are not met, and
+    `account_closed`.
     """
     demand(by, Action.METHOD_REQUEST_TRANSFER, profile or account)
     files = [(document, keep_file(document, f"transfer-requests/{timezone.now():%Y/%m}")) for document in documents]
     with transaction.atomic(), acting(by, "transfer.request"):
         lock_account(account)
+        refuse_closed(account)
         if missing := [rule.title for rule in transfer_rules(account, profile, on=on) if not rule.is_met]:
             raise Refused(_("Not possible yet: %(rules)s.") % {"rules": "; ".join(missing)}, "not_eligible")
         request = TransferRequest.objects.create(

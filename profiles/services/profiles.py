@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Address, AddressKind, BillingAccount, Seller
 from accounts.services.addresses import WRITABLE, create_address, save_address, tell_address_changed
 from accounts.services.notices import mail_people
-from accounts.services.roles import lock_account
+from accounts.services.roles import lock_account, refuse_closed
 from core.errors import Refused
 from core.history import acting
 from core.messages import MailClass
@@ -41,15 +41,15 @@ def create_profile(
     Refuses `name_taken`, `account_closed`, and `no_profiles_here` on an online-services account,
     whose subscriptions bring their own.
     """
+    lock_account(account)
+    refuse_closed(account)
     if by is not None:
         demand(by, Action.PROFILE_CREATE, account)
-    lock_account(account)
     if account.is_online_services:
         raise Refused(
             _("An online-services account has no billing profiles; each subscription is billed by itself."),
             "no_profiles_here",
         )
-    _refuse_closed(account)
     _refuse_taken_name(account, name)
     with acting(by, "profile.created"):
         profile = BillingProfile.objects.create(
@@ -71,12 +71,12 @@ def create_subscription_profile(account: BillingAccount, *, name: str, by: Any) 
     It is invoiced to the account's bill-to, and its owner is the account administrator.
     Refuses `account_closed`.
     """
+    lock_account(account)
+    refuse_closed(account)
     if by is not None:
         demand(by, Action.SUBSCRIPTION_CREATE, account)
-    lock_account(account)
     if not account.is_online_services:
         raise ValueError("a customer agreement bills its subscriptions on profiles that people know")
-    _refuse_closed(account)
     with acting(by, "profile.created"):
         return BillingProfile.objects.create(
             kind=ProfileKind.SUBSCRIPTION, name=name[:100], **_from_account(account, by)
@@ -233,12 +233,6 @@ def _new_bill_to(account: BillingAccount, values: Mapping[str, str] | None) -> A
         Address.objects.filter(pk=copied.pk).update(is_complete=False)
         copied.is_complete = False
     return copied
-
-
-def _refuse_closed(account: BillingAccount) -> None:
-    account.refresh_from_db(fields=["status"])
-    if account.status == "closed":
-        raise Refused(_("This billing account is closed, so nothing new can be made in it."), "account_closed")
 
 
 def _refuse_taken_name(account: BillingAccount, name: str, but: BillingProfile | None = None) -> None:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.models import BillingAccount, Invitation, User
 from accounts.services.invitations import invite
 from accounts.services.notices import mail_people, owners_of
-from accounts.services.roles import RoleScope, assign_role, lock_account, register_scope, remove_role
+from accounts.services.roles import RoleScope, assign_role, lock_account, refuse_closed, register_scope, remove_role
 from core.errors import Refused
 from core.history import acting
 from core.messages import MailClass
@@ -46,12 +46,15 @@ def remove_viewer(held: ProfileRole, *, by: Any) -> None:
 def share_invoices(subscription: Subscription, *, is_on: bool, by: Any) -> bool:
     """Turn the switch. Its viewers and the administrator are told; returns whether anything changed.
 
-    Refuses `no_viewers_here` on a subscription that is billed on a profile with roles of its own.
+    Refuses `no_viewers_here` on a subscription that is billed on a profile with roles of its own, and to turn it on
+    where the account is closed (`account_closed`).
     """
     profile = _hidden(subscription)
     with transaction.atomic():
         lock_account(profile.account)
         demand(by, Action.INVOICE_SHARE_ACCESS, profile)
+        if is_on:
+            refuse_closed(profile.account)
         stored = BillingProfile.objects.select_for_update(no_key=True).get(pk=profile.pk)
         if stored.shares_invoices == is_on:
             return False

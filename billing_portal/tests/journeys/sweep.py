@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import AccountRole, BillingAccount, Invitation, MemberInvitation, Proof, User, UserProfile
 from accounts.services import digest
+from accounts.services.invitations import invite_to_account
 from accounts.tests.factories import (
     AccountRoleFactory,
     AddressFactory,
@@ -35,6 +36,7 @@ from invoices.documents.codes import check_code
 from invoices.models import Document, Invoice
 from invoices.tests.factories import InvoiceFactory
 from payments.models import CardSetup, Paper, Payment, PaymentMethod
+from payments.services.closing import close_account
 from payments.tests.factories import PaymentFactory, PaymentMethodFactory, TransferRequestFactory
 from profiles.models import BillingProfile, ExtraRecipient
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
@@ -445,10 +447,33 @@ def _empty_pages(pages: Pages) -> None:
         "support_requests",
     ):
         pages.add("newcomer", name, account.code)
+    _closing_pages(pages, account)
     for name in ("home", "scopes", "search"):
         pages.add("nobody", name)
     pages.add("nobody", "account_overview", account.code)
     pages.add(Role.ACCOUNT_READER, "profile_new", Invoice.objects.first().account.code)  # type: ignore[union-attr]
+
+
+def _closing_pages(pages: Pages, empty: BillingAccount) -> None:
+    """Closing an account with everything in the way, with nothing, and with what is withdrawn; and one that is closed:
+    what it shows, and what it refuses."""
+    newcomer = pages.people["newcomer"]
+    owned = BillingAccount.objects.get(name="Alfa Logistiek B.V.")
+    pages.add("owner", "account_closing", owned.code)
+    pages.add("newcomer", "account_closing", empty.code)
+    waiting, gone = (BillingAccountFactory(name=name, owner=newcomer) for name in (LONG, "Gone B.V."))
+    for each in (waiting, gone):
+        invite_to_account(each, email="new@bureau.example", role=Role.ACCOUNT_READER, by=newcomer)
+        InvoiceFactory(profile=BillingProfileFactory(account=each, name="Operations"), status="paid")
+    pages.add("newcomer", "account_closing", waiting.code)
+    close_account(gone, by=newcomer, on=timezone.localdate())
+    for name in ("account_overview", "account_properties", "account_access", "profiles", "subscriptions", "invoices"):
+        pages.add("newcomer", name, gone.code)
+    for name in ("payments", "payment_methods", "support_requests", "support_request_new", "profile_new", "purchase"):
+        pages.add("newcomer", name, gone.code)
+    profile = gone.profiles.get()
+    for name in ("profile", "profile_permissions", "profile_payment_methods", "profile_policies"):
+        pages.add("newcomer", name, profile.code)
 
 
 def _reviews(pages: Pages, account: BillingAccount) -> None:

@@ -7,7 +7,7 @@ from django.db.models import Model
 from django.test import RequestFactory
 from django.urls import reverse
 
-from accounts.models import ServiceNotice
+from accounts.models import BillingAccount, ServiceNotice
 from billing_portal.tests.journeys.sweep import make_pages
 from billing_portal.tests.journeys.swept import Pages
 from billing_portal.tests.staff_rows import make_row_of, models_of_staff
@@ -60,6 +60,8 @@ def _own_pages(pages: Pages) -> None:
     invoice = Invoice.objects.open().filter(kind="invoice").latest("pk")
     payment, transfer = Payment.objects.settled().latest("pk"), TransferRequest.objects.latest("pk")
     for name, args in (
+        ("account_closing", [BillingAccount.objects.exclude(status="closed").latest("pk").pk]),
+        ("account_closing", [BillingAccount.objects.filter(status="closed").latest("pk").pk]),
         ("charges_upload", []),
         ("exchange_rates_import", []),
         ("invoices_credit_choose", []),
