@@ -54,7 +54,7 @@ from core.errors import Refused
 from core.forms import posted
 from core.history import acting
 from core.policy import read_roles, walled
-from core.staff import Presented, render_page
+from core.staff import Presented, render_page, yes_or_no
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 # allauth keeps a list of further addresses that this portal does not use.
@@ -251,9 +251,9 @@ class BillingAccountAdmin(ReadOnly, admin.ModelAdmin):
     inlines = (AccountRoleInline, InvitationInline)
     change_form_template = "accounts/admin/account.html"
 
-    @admin.display(boolean=True, description=gettext_lazy("owner"))
-    def has_owner(self, account: BillingAccount) -> bool:
-        return any(held.role in services.OWNER_ROLES for held in account.roles.all())
+    @admin.display(description=gettext_lazy("owner"))
+    def has_owner(self, account: BillingAccount) -> str:
+        return yes_or_no(any(held.role in services.OWNER_ROLES for held in account.roles.all()))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingAccount]:
         return super().get_queryset(request).prefetch_related("roles")
@@ -379,6 +379,7 @@ class NameChangeAdmin(ReadOnly, admin.ModelAdmin):
             request,
             "accounts/admin/name_change.html",
             title=str(change),
+            row=change,
             change=change,
             form=form,
             may_decide=may_decide,
@@ -388,7 +389,7 @@ class NameChangeAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(Seller)
-class SellerAdmin(admin.ModelAdmin):
+class SellerAdmin(Presented, admin.ModelAdmin):
     """The vendor as its invoices name it: one row. What is still missing is said on top."""
 
     form = SellerForm

@@ -26,6 +26,7 @@ from core.money import Money
 from core.seals import event_models
 from core.templatetags.ui import day, moment, money
 from payments.declines import explain
+from payments.models import Payment
 from profiles.models import BillingProfile
 
 ORDER = ("-at", "-table", "-entry")
@@ -338,8 +339,13 @@ def _names(
                 for row in (entry.after, entry.before):
                     if row.get(str(each.column)) is not None:
                         wanted[each.related_model].add(row[each.column])  # type: ignore[index]
+    # A payment is named after its account as well.
+    beside: dict[Any, tuple[str, ...]] = {Payment: ("account",)}
     return {
-        model: {row.pk: str(row) for row in model._default_manager.filter(pk__in=keys)}
+        model: {
+            row.pk: str(row)
+            for row in model._default_manager.select_related(*beside.get(model, ())).filter(pk__in=keys)
+        }
         for model, keys in wanted.items()
     }
 

@@ -11,18 +11,6 @@ from django.utils.translation import gettext_lazy, ngettext
 from core.models import JobClaim, JobSlot, MailComplaint, MailEvent, MailEventStatus, Message, MessageAttempt
 from core.staff import PresentedRow
 from core.states import move_all
-from core.templatetags.ui import money
-
-
-def amount_of(name: str, label: Any) -> Any:
-    """A column or a field for the `Money` that rows have under that name, written as on every other page."""
-
-    @admin.display(description=label)
-    def shown(_self: Any, row: Any) -> str:
-        amount = getattr(row, name)
-        return "—" if amount is None else money(amount)
-
-    return shown
 
 
 class ReadOnly(PresentedRow):

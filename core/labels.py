@@ -99,6 +99,15 @@ LABELS = {
     "totals": _("totals"),
     "amount_minor": _("amount"),
     "settled_minor": _("booked"),
+    "Invoice.settled_minor": _("settled"),
+    "net_minor": _("net"),
+    "credit_minor": _("credit applied"),
+    "vat_minor": _("VAT"),
+    "total_minor": _("total incl. VAT"),
+    "prepaid_minor": _("paid in advance"),
+    "amount_due_minor": _("amount due"),
+    "original_minor": _("original"),
+    "balance_minor": _("left"),
     "monthly_minor": _("expected per month"),
     "end_to_end": _("end-to-end reference"),
     "looked_at": _("looked at"),
@@ -187,8 +196,9 @@ def name_fields() -> None:
     ours = [model for model in apps.get_models() if model.__module__.split(".")[0] in _OURS]
     for model in ours:
         for field in model._meta.fields:
-            if field._verbose_name is None and field.name in LABELS:  # type: ignore[attr-defined]
-                field.verbose_name = LABELS[field.name]
+            label = LABELS.get(f"{model.__name__}.{field.name}", LABELS.get(field.name))
+            if field._verbose_name is None and label is not None:  # type: ignore[attr-defined]
+                field.verbose_name = label
         if model._meta.label in MODELS:
             model._meta.verbose_name, model._meta.verbose_name_plural = MODELS[model._meta.label]
 

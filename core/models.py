@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from pghistory.models import Context
 
@@ -20,6 +21,7 @@ from core.guards import append_only, no_truncate
 from core.mail_classes import MailClass
 from core.plain import PlainDecoder, PlainEncoder
 from core.querysets import UNFINISHED, JobClaimQuerySet, JobSlotQuerySet, MailComplaintQuerySet, MessageQuerySet
+from core.templatetags.ui import day, moment
 
 
 class MessageStatus(states.Status):
@@ -142,7 +144,10 @@ class Message(models.Model):
         triggers = [states.only_along(MESSAGE_TRANSITIONS, "message_status")]
 
     def __str__(self) -> str:
-        return f"{self.template} → {self.recipient}"
+        return gettext("Message to %(recipient)s: %(template)s") % {
+            "recipient": self.recipient,
+            "template": self.template,
+        }
 
     @property
     def is_unfinished(self) -> bool:
@@ -221,7 +226,7 @@ class MailEvent(models.Model):
         triggers = [states.only_along(MAIL_EVENT_TRANSITIONS, "mail_event_status")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.recipient}"
+        return " · ".join(filter(None, (self.get_kind_display(), self.recipient, day(self.received_at))))
 
 
 class MailComplaint(models.Model):
@@ -282,7 +287,7 @@ class JobSlot(models.Model):
         indexes = [models.Index("job", "slot", name="job_slot_unfinished", condition=Q(finished_at__isnull=True))]
 
     def __str__(self) -> str:
-        return f"{self.job} {self.slot:%Y-%m-%d %H:%M}"
+        return f"{self.job} · {moment(self.slot)}"
 
 
 class JobClaim(models.Model):
@@ -309,7 +314,7 @@ class JobClaim(models.Model):
         constraints = [models.UniqueConstraint(fields=["job", "row_id"], name="job_claim_once")]
 
     def __str__(self) -> str:
-        return f"{self.job} {self.row_id}"
+        return gettext("%(job)s, row %(row)s") % {"job": self.job, "row": self.row_id}
 
 
 class HistoryContext(Context):

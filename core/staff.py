@@ -4,17 +4,20 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.money import Money
+from core.figures import quantity, unit_price
 from core.templatetags.ui import money, status_chip
 
 MINOR = "_minor"
+EMPTY = "–"
 # What is asked for when something is searched in logs or at a gateway, and by nobody else.
 KEYS = {
     *("code", "key", "entry_key", "idempotency_key", "request_key", "request_hash", "sha256", "version", "payload"),
@@ -22,6 +25,9 @@ KEYS = {
     *("lookups", "next_lookup_at", "size_bytes", "action_url", "scope_code", "end_to_end", "refused_file", "file"),
     *("attachments", "is_by_command", "day_come_by", "tries", "next_at", "totals", "problems", "tiers"),
 }
+
+# The browser's own calendar: it needs no script, and fits a phone.
+DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
 Column = str | Callable[[Any], Any]
 
@@ -37,33 +43,37 @@ def column(model: type[models.Model], name: Column) -> Column:
     field = fields.get(name)
     if field is None:
         return name
+    short = name.removesuffix(MINOR)
     if hasattr(getattr(field, "default", None), "tone"):
         statuses = type(field.default)
-        return _made(name, field, lambda row: status_chip(statuses(getattr(row, name))), sorts=name)
-    if name.endswith(MINOR) and isinstance(getattr(model, name.removesuffix(MINOR), None), property):
-        short = name.removesuffix(MINOR)
-        return _made(short, field, lambda row: _amount(getattr(row, short)), sorts=name)
+        return _made(name, field, lambda row: status_chip(statuses(getattr(row, name))))
+    if short != name and isinstance(getattr(model, short, None), property):
+        return _made(short, field, lambda row: _or_dash(getattr(row, short), money))
+    if isinstance(field, models.DecimalField) and name.endswith("price"):
+        return _made(name, field, lambda row: _or_dash(getattr(row, name), unit_price, row.currency))
+    if isinstance(field, models.DecimalField):
+        return _made(name, field, lambda row: _or_dash(getattr(row, name), quantity))
     if isinstance(field, models.BooleanField):
-        return _made(name, field, lambda row: _yes_or_no(getattr(row, name)), sorts=name)
+        return _made(name, field, lambda row: _or_dash(getattr(row, name), yes_or_no))
     return name
 
 
-def _made(name: str, field: Any, show: Callable[[Any], Any], *, sorts: str) -> Callable[[Any], Any]:
+def _made(name: str, field: Any, show: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def shown(row: Any) -> Any:
         return show(row)
 
     shown.__name__ = name
     shown.short_description = field.verbose_name  # type: ignore[attr-defined]
-    shown.admin_order_field = sorts  # type: ignore[attr-defined]
+    shown.admin_order_field = field.name  # type: ignore[attr-defined]
     return shown
 
 
-def _amount(amount: Money | None) -> str:
-    return "–" if amount is None else money(amount)
+def _or_dash(value: Any, show: Callable[..., str], *more: Any) -> str:
+    return EMPTY if value is None else show(value, *more)
 
 
-def _yes_or_no(value: bool | None) -> str:
-    return "–" if value is None else _("Yes") if value else _("No")
+def yes_or_no(value: bool) -> str:
+    return _("Yes") if value else _("No")
 
 
 def render_page(
@@ -81,10 +91,25 @@ def render_page(
 class Presented:
     """A mixin of admins, before `ModelAdmin`."""
 
-    empty_value_display = "–"
+    empty_value_display = EMPTY
     show_full_result_count = False
     list_per_page = 50
+    # Pages of customers are open to those with a role there.
+    view_on_site: Any = False
     model: Any
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Days by the calendar of the browser; rows to choose from without icons that open windows of their own."""
+        if type(db_field) is models.DateField:
+            kwargs["widget"] = DAY
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        context["adminform"].form.label_suffix = ""
+        return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc,no-any-return]
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [self.column(name) for name in super().get_list_display(request)]  # type: ignore[misc]
@@ -116,7 +141,7 @@ class PresentedRow(Presented):
         return [(None, {"fields": read}), *([folded] if keys else [])]
 
 
-class NamedInputs(admin.TabularInline):
+class NamedInputs(Presented, admin.TabularInline):
     """Rows within a page: each input has the name of its column, which stands in the head of the table alone."""
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

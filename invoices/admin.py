@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.admin import ReadOnly, amount_of
+from core.admin import ReadOnly
 from core.states import move_all
 from invoices.charge_admin import ChargeUploadAdmin  # noqa: F401 a page of its own
 from invoices.correction_admin import CorrectionRequestAdmin, CreditsInvoices  # noqa: F401 pages of their own
@@ -22,17 +22,10 @@ from invoices.vat_rate_admin import VatRateAdmin  # noqa: F401 pages of their ow
 @admin.register(Invoice)
 class InvoiceAdmin(ReadOnly, PreviewsMails, CreditsInvoices):
     change_form_template = "invoices/admin/invoice.html"
-    net = amount_of("net", gettext_lazy("Net"))
-    credit_applied = amount_of("credit", gettext_lazy("Credit applied"))
-    vat = amount_of("vat", gettext_lazy("VAT"))
-    total = amount_of("total", gettext_lazy("Total incl. VAT"))
-    prepaid = amount_of("prepaid", gettext_lazy("Paid in advance"))
-    settled = amount_of("settled", gettext_lazy("Settled"))
-    amount_due = amount_of("amount_due", gettext_lazy("Amount due"))
     list_display = ("number", "account", "total", "status", "issue_date", "due_date", "kind", "profile_name")
     fields = (
         *("number", "kind", "status", "account", "profile", "period_start", "period_end", "issue_date", "due_date"),
-        *("net", "credit_applied", "vat", "total", "prepaid", "settled", "amount_due"),
+        *("net", "credit", "vat", "total", "prepaid", "settled", "amount_due"),
         *("customer_vat_id", "po_number", "payment_term_days", "language"),
     )
     readonly_fields = fields

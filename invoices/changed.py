@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.utils.translation import gettext as _
 
+from core.figures import percentage, quantity, unit_price
 from core.money import Money
-from invoices.documents.figures import percentage, quantity, unit_price
 from invoices.models import Invoice
 
 # The largest differences are named one by one.

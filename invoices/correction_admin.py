@@ -88,7 +88,7 @@ class CreditsInvoices(admin.ModelAdmin):
         site = self.admin_site.admin_view
         own = [
             path("<int:pk>/voiding/", site(self.void), name="invoices_invoice_void"),
-            path("<int:pk>/crediting/", site(self.credit), name="invoices_invoice_credit"),
+            path("<int:pk>/crediting/", site(self.crediting), name="invoices_invoice_credit"),
         ]
         return own + super().get_urls()
 
@@ -100,7 +100,7 @@ class CreditsInvoices(admin.ModelAdmin):
 
         return self._issuing(request, pk, VoidForm, issue, _("Void %(number)s"), _("Credit it in full"))
 
-    def credit(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def crediting(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A credit note for parts of lines."""
 
         def issue(invoice: Invoice, form: Any, **common: Any) -> Correction:

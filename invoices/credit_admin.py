@@ -8,9 +8,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly, ReadOnlyInline, amount_of
+from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
 from core.staff import render_page
@@ -24,18 +23,13 @@ from profiles.models import BillingProfile
 class CreditTransactionInline(ReadOnlyInline):
     model = CreditTransaction
     fields = ("happened_on", "kind", "amount", "profile", "invoice", "note", "by")
-    readonly_fields = fields
-
-    amount = amount_of("amount", gettext_lazy("amount"))
 
 
 @admin.register(CreditLot)
 class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
     """Credits: each given in two steps, so that somebody has looked twice; never edited."""
 
-    original = amount_of("original", gettext_lazy("Original"))
-    left = amount_of("balance", gettext_lazy("Left"))
-    list_display = ("description", "account", "left", "original", "source", "starts_on", "expires_on", "profile")
+    list_display = ("description", "account", "balance", "original", "source", "starts_on", "expires_on", "profile")
     fields = (*list_display, "reason", "given_by", "given_at")
     readonly_fields = fields
     list_filter = ("source",)

@@ -139,7 +139,8 @@ class BillingHoldAdmin(ReadOnly, admin.ModelAdmin):
             self,
             request,
             "invoices/admin/hold.html",
-            title=str(hold.profile),
+            title=str(hold),
+            row=hold,
             form=form if may_release and hold.released_at is None else None,
             hold=hold,
         )
@@ -245,7 +246,8 @@ class BillingRunAdmin(BegunForMonth):
             self,
             request,
             "invoices/admin/run.html",
-            title=_("Billing run of %(month)s") % {"month": run},
+            title=str(run),
+            row=run,
             run=run,
             totals=[_shown(total) for total in ranges.control_totals()],
             parts=ranges.count(),
@@ -295,7 +297,8 @@ class PreflightAdmin(BegunForMonth):
             self,
             request,
             "invoices/admin/preflight.html",
-            title=_("Look before the run of %(month)s") % {"month": preflight},
+            title=str(preflight),
+            row=preflight,
             preflight=preflight,
             totals=[_foreseen(currency, total) for currency, total in preflight.totals.items()],
             rows=rows,
@@ -306,7 +309,7 @@ class PreflightAdmin(BegunForMonth):
         """The rows that the page's filters leave, as a file."""
         preflight = self._preflight(request, str(pk))
         lines = csv_lines(PreflightRows(preflight, request.GET).found())
-        return csv_download(f"preflight-{preflight}.csv", lines)
+        return csv_download(f"preflight-{Month.of(preflight.month)}.csv", lines)
 
     def _preflight(self, request: HttpRequest, object_id: str) -> Preflight:
         if not self.has_view_permission(request):

@@ -19,9 +19,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from core.admin import ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
-from core.staff import render_page
+from core.staff import render_page, yes_or_no
 from core.states import move_all
-from core.templatetags.ui import money
 from invoices.document_admin import Trouble
 from invoices.states import DocumentStatus
 from payments.bank_admin import BankEntryAdmin, BankFileAdmin  # noqa: F401 pages of their own
@@ -111,8 +110,6 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin):
         """An attempt, with the way to what the gateway said of it, and to a decision where one is due."""
         payment = Payment.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
         more: dict[str, Any] = {"is_to_decide": payment is not None and bool(decisions_for(payment))}
-        if payment is not None:
-            more["subtitle"] = f"{money(payment.amount)} · {payment.account}"
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
     def decision(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -207,9 +204,9 @@ class GatewayHealthAdmin(ReadOnly, admin.ModelAdmin):
     ordering = ("gateway",)
     actions = ("ask_now",)
 
-    @admin.display(description=gettext_lazy("answers"), boolean=True)
-    def answers(self, health: GatewayHealth) -> bool:
-        return health.rests_until is None
+    @admin.display(description=gettext_lazy("answers"))
+    def answers(self, health: GatewayHealth) -> str:
+        return yes_or_no(health.rests_until is None)
 
     def has_ask_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.change_gatewayhealth")

@@ -51,7 +51,7 @@ class RefundAdmin(ReadOnly, admin.ModelAdmin):
 
     list_display = ("asked_at", "payment", "amount", "status", "reason", "asked_by", "agreed_by", "settled_at")
     list_filter = (ForAPerson, "status")
-    list_select_related = ("payment", "asked_by", "agreed_by")
+    list_select_related = ("payment__account", "asked_by", "agreed_by")
     search_fields = ("payment__code", "payment__receipt_number")
     ordering = ("-pk",)
     exclude = ("idempotency_key",)

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from core.admin import ReadOnly
-from core.staff import NamedInputs, Presented
+from core.staff import NamedInputs, Presented, PresentedRow
 from subscriptions.models import Price, PriceTier, Product, Purchase, Subscription, Term
 
 
@@ -60,7 +60,7 @@ class PriceTierInline(NamedInputs):
 
 
 @admin.register(Price)
-class PriceAdmin(Presented, admin.ModelAdmin):
+class PriceAdmin(PresentedRow, admin.ModelAdmin):
     """The tiers of one price. The price itself stands with the others of its product, where they are compared."""
 
     list_display = ("product", "currency", "term", "unit_price", "valid_from", "valid_until")

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.guards import nothing_new_when_closed
 from accounts.models import BillingAccount, User
 from core.codes import CodeField
+from core.figures import unit_price
 from core.guards import append_only, no_truncate
 from core.history import tracked
 from core.money import Money, exponent
@@ -142,7 +143,7 @@ class Price(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.product} {self.unit_price.normalize():f} {self.currency} {self.get_term_display()}"
+        return f"{self.product} · {unit_price(self.unit_price, self.currency)} · {self.get_term_display()}"
 
     @property
     def ladder(self) -> list[list[Any]]:

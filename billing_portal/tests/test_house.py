@@ -115,12 +115,13 @@ RULES: list[tuple[Rule, str, set[str]]] = [
             "core/branding.py",  # colours
             "accounts/branding.py",  # pixels
             "core/charts.py",  # coordinates
-            "invoices/documents/figures.py",  # quantities and unit prices are shown to ten decimals
+            "core/figures.py",  # quantities and unit prices are shown to ten decimals
             "invoices/documents/worker.py",  # a time limit in seconds
             "billing_portal/logging.py",  # milliseconds
         },
     ),
-    (trusted_markup, "mark_safe(text)", {"core/templatetags/ui.py"}),  # components that join escaped parts
+    # Components that join escaped parts, and cells of Django's that get an attribute.
+    (trusted_markup, "mark_safe(text)", {"core/templatetags/ui.py", "core/templatetags/staff.py"}),
     (request_as_keywords, "rows.filter(**request.GET)", set()),
 ]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from django.utils.translation import gettext, ngettext, override
 
+from core.figures import percentage, quantity, unit_price
 from core.money import Money
 from core.templatetags.ui import day, money, period
 
 from .codes import shown_code
-from .figures import percentage, quantity, unit_price
 from .payload import ExchangedVat, InvoicePayload, Line, Party, Section, Supplier, TransferInstructions, VatRow
 
 # Longer text is cut with an ellipsis: no field of a document needs more, and a page has an end (M8).

@@ -15,6 +15,7 @@ from core.guards import append_only, no_truncate
 from core.money import Money
 from core.policy import Action, Scope
 from core.states import Status
+from core.templatetags.ui import money
 from invoices.credit_querysets import CreditLotQuerySet, CreditTransactionQuerySet
 from invoices.models.invoices import Invoice
 from profiles.models import BillingProfile
@@ -138,7 +139,7 @@ class CreditLot(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.description} · {self.original}"
+        return f"{self.description} · {money(self.original)}"
 
     def get_absolute_url(self) -> str:
         return reverse("profile_credits", args=[self.profile.code])

@@ -68,7 +68,7 @@ class Document(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.invoice} {self.kind}"
+        return f"{self.get_kind_display()} {self.invoice}"
 
 
 class Dispatch(models.Model):

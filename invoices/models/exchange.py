@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from core.figures import quantity
+from core.templatetags.ui import day as day_words
 from subscriptions.models import validate_currency
 
 
@@ -23,4 +25,4 @@ class ExchangeRate(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"1 EUR = {self.rate.normalize():f} {self.currency} · {self.day}"
+        return f"1 EUR = {quantity(self.rate)} {self.currency} · {day_words(self.day)}"

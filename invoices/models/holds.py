@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from core.templatetags.ui import day
 from invoices.querysets import BillingHoldQuerySet
 from profiles.models import BillingProfile
 
@@ -33,4 +34,4 @@ class BillingHold(models.Model):
         constraints = [models.UniqueConstraint(fields=["profile"], condition=Q(released_at=None), name="held_once")]
 
     def __str__(self) -> str:
-        return f"{self.profile} · {self.note[:50]}"
+        return f"{self.profile} · {day(self.placed_at)}"

@@ -4,11 +4,13 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from core.money import Money
 from core.states import only_along
+from core.templatetags.ui import month as month_words
 from invoices import states
 from profiles.models import BillingProfile
 
@@ -62,7 +64,7 @@ class Preflight(models.Model):
         triggers = [only_along(states.RUN, "preflight_status_edges")]
 
     def __str__(self) -> str:
-        return f"{self.month:%Y-%m}"
+        return gettext("Look before the run of %(month)s") % {"month": month_words(self.month)}
 
 
 class PreflightRow(models.Model):

@@ -3,11 +3,13 @@
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from core.codes import CodeField
 from core.policy import Action, Scope
+from core.templatetags.ui import month as month_words
 from invoices import states
 from invoices.querysets import IN_BACKGROUND, BillingRunQuerySet, ParkedProfileQuerySet, RunRangeQuerySet
 from profiles.models import BillingProfile
@@ -107,7 +109,7 @@ class BillingRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.month:%Y-%m}"
+        return gettext("Billing run of %(month)s") % {"month": month_words(self.month)}
 
     @property
     def is_in_background(self) -> bool:

@@ -10,6 +10,7 @@ from django_countries.fields import CountryField
 
 from accounts.models import User
 from core.guards import append_only
+from core.templatetags.ui import day
 from invoices.tax import REDUCED, STANDARD
 
 # In percent. Article 97 of the VAT directive has the lower bound; the upper one is there to stop typing errors.
@@ -53,4 +54,4 @@ class VatRate(models.Model):
         triggers = append_only()
 
     def __str__(self) -> str:
-        return f"{self.country.code} · {self.get_kind_display()} · {self.valid_from}"  # type: ignore[attr-defined]
+        return f"{self.country.code} · {self.get_kind_display()} · {day(self.valid_from)}"  # type: ignore[attr-defined]

@@ -9,9 +9,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from core import figures
 from core.money import Money
 from core.templatetags.ui import chip, day, days_away, money, status_chip
-from invoices.documents import figures
 from invoices.models import Invoice, InvoiceKind, VatGroup
 
 register = template.Library()

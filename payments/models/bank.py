@@ -4,12 +4,14 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from core.guards import no_truncate
 from core.money import Money
 from core.states import only_along
+from core.templatetags.ui import day, money
 from payments import states
 from payments.models.payments import Payment
 from payments.models.remittances import Remittance
@@ -92,7 +94,8 @@ class BankEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.booked_on} {self.amount}"
+        said = gettext("Movement at the bank of %(amount)s") % {"amount": money(self.amount)}
+        return ", ".join(filter(None, (said, self.name, day(self.booked_on))))
 
     @property
     def amount(self) -> Money:

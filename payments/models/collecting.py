@@ -6,12 +6,14 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from core.codes import CodeField
 from core.guards import no_truncate
 from core.states import only_along
+from core.templatetags.ui import day as day_words
 from invoices.models import Invoice
 from payments import states
 from payments.querysets import CollectionCaseQuerySet, PayLinkQuerySet
@@ -74,7 +76,7 @@ class CollectionCase(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.invoice}"
+        return gettext("Collection case of invoice %(invoice)s") % {"invoice": self.invoice}
 
     @property
     def is_open(self) -> bool:
@@ -139,7 +141,8 @@ class PayLink(models.Model):
         triggers = [pgtrigger.Protect(name="kept", operation=pgtrigger.Delete), no_truncate()]
 
     def __str__(self) -> str:
-        return f"{self.invoice} · {self.expires_at:%Y-%m-%d}"
+        said = gettext("Payment link of invoice %(invoice)s, until %(on)s")
+        return said % {"invoice": self.invoice, "on": day_words(self.expires_at)}
 
     def works_at(self, at: datetime) -> bool:
         return self.revoked_at is None and at < self.expires_at

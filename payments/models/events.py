@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.money import Money
 from core.states import only_along
+from core.templatetags.ui import day
 from payments import states
 from payments.querysets import (
     GatewayEventQuerySet,
@@ -57,7 +58,7 @@ class GatewayEvent(models.Model):
         triggers = [only_along(states.EVENT, "event_status_edges")]
 
     def __str__(self) -> str:
-        return f"{self.gateway} {self.kind}"
+        return f"{self.kind} · {self.gateway} · {day(self.received_at)}"
 
     @property
     def amount(self) -> Money | None:

@@ -13,6 +13,7 @@ from core.codes import CodeField
 from core.history import tracked
 from core.policy import Action, Scope
 from core.states import only_along
+from core.templatetags.ui import day
 from invoices.models import Invoice
 from payments import states
 from payments.querysets import (
@@ -133,7 +134,7 @@ class GatewayCustomer(models.Model):
         constraints = [models.UniqueConstraint(fields=["account", "gateway"], name="customer_once")]
 
     def __str__(self) -> str:
-        return f"{self.account} {self.gateway}"
+        return f"{self.account} · {self.gateway}"
 
 
 @tracked()
@@ -238,4 +239,4 @@ class CardSetup(models.Model):
         triggers = [only_along(states.SETUP, "setup_status_edges")]
 
     def __str__(self) -> str:
-        return f"{self.account} {self.status}"
+        return gettext("Card set-up of %(account)s, %(on)s") % {"account": self.account, "on": day(self.started_at)}

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import BillingAccount, User
@@ -13,6 +14,7 @@ from core.guards import no_truncate
 from core.money import Money
 from core.policy import Action, PolicyQuerySet, Scope
 from core.states import only_along
+from core.templatetags.ui import money
 from invoices import states as invoice_states
 from payments.models.payments import Payment
 from payments.models.refunds import Refund
@@ -118,13 +120,16 @@ class Paper(models.Model):
         ]
 
     def __str__(self) -> str:
-        if self.payment is not None:
-            return self.payment.receipt_number or self.code
         if self.refund is not None:
-            return str(self.refund)
-        if self.remittance is not None:
-            return self.remittance.reference
-        return f"{self.profile or self.account}"
+            said = gettext("Proof of refund of %(amount)s, %(account)s")
+            return said % {"amount": money(self.refund.amount), "account": self.account}
+        if self.payment is not None:
+            about = self.payment.receipt_number or self.code
+        elif self.remittance is not None:
+            about = self.remittance.reference
+        else:
+            about = str(self.profile or self.account)
+        return f"{self.get_kind_display()} {about}"
 
     def get_absolute_url(self) -> str:
         if self.payment is not None:

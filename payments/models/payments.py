@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import BillingAccount, User
@@ -13,6 +14,7 @@ from core.guards import no_truncate
 from core.money import Money
 from core.policy import Action, Scope
 from core.states import only_along
+from core.templatetags.ui import day, money
 from invoices.models import CreditLot, Invoice
 from payments import states
 from payments.models.methods import Family, Mandate, PaymentMethod
@@ -118,7 +120,8 @@ class Payment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.status}"
+        said = gettext("Payment of %(amount)s, %(account)s, %(on)s")
+        return said % {"amount": money(self.amount), "account": self.account, "on": day(self.created_at)}
 
     def get_absolute_url(self) -> str:
         return reverse("payment", args=[self.code])
@@ -211,7 +214,8 @@ class DebitNotice(models.Model):
         triggers = [only_along(states.NOTICE, "notice_status_edges")]
 
     def __str__(self) -> str:
-        return f"{self.invoice} {self.collects_on}"
+        said = gettext("Notice of a direct debit of %(amount)s on %(on)s, invoice %(invoice)s")
+        return said % {"amount": money(self.amount), "on": day(self.collects_on), "invoice": self.invoice}
 
     @property
     def amount(self) -> Money:

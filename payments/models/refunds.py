@@ -4,12 +4,14 @@ import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from core.guards import no_truncate
 from core.money import Money
 from core.states import only_along
+from core.templatetags.ui import day, money
 from invoices.models import Invoice
 from payments import states
 from payments.models.payments import Allocation, Payment
@@ -87,7 +89,9 @@ class Refund(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.status}"
+        said = gettext("Refund of %(amount)s, %(account)s, %(on)s")
+        values = {"amount": money(self.amount), "account": self.payment.account, "on": day(self.asked_at)}
+        return said % values
 
     @property
     def amount(self) -> Money:
@@ -154,7 +158,8 @@ class WriteOff(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.invoice} {self.amount}"
+        said = gettext("Write-off of %(amount)s on invoice %(invoice)s")
+        return said % {"amount": money(self.amount), "invoice": self.invoice}
 
     @property
     def amount(self) -> Money:
