@@ -185,9 +185,9 @@ SELECT n, CASE n %% 2 WHEN 1 THEN 'sold_to' ELSE 'bill_to' END, 'Company ' || n,
     'facturen@company.example', '+31 10 200 30 40', 'Waalhaven Zuidzijde 21', '', '', '', 'Rotterdam', '', '3089 JH',
     (ARRAY['NL', 'NL', 'NL', 'NL', 'NL', 'FR', 'DE', 'DE', 'US', 'US'])[(n - 1) / 2 %% 10 + 1], true, 1, now()
 FROM generate_series(1, %(profiles)s * 2) n;
-INSERT INTO accounts_billingaccount (id, code, organisation_id, name, agreement, status, country, currency, sold_to_id,
-    vat_id, registration_number, created_at)
-SELECT n, 'account' || n, n %% 100 + 1, 'Account ' || n, 'customer_agreement', 'active', a.country,
+INSERT INTO accounts_billingaccount (id, code, organisation_id, name, agreement, status, status_note, country, currency,
+    sold_to_id, vat_id, registration_number, created_at)
+SELECT n, 'account' || n, n %% 100 + 1, 'Account ' || n, 'customer_agreement', 'active', '', a.country,
     CASE n %% 50 WHEN 32 THEN 'USD' ELSE 'EUR' END, a.id,
     CASE a.country WHEN 'DE' THEN 'DE136695976' WHEN 'NL' THEN 'NL000099998B57' ELSE '' END, '', now()
 FROM generate_series(1, %(profiles)s) n JOIN accounts_address a ON a.id = n * 2 - 1;

@@ -168,9 +168,9 @@ address AS (
     SELECT kind, 'Bench B.V.', '', '', '', 'Kade 1', '', '', '', 'Rotterdam', '', '3011 AA', 'NL', true, 1, now()
     FROM unnest(ARRAY['sold_to', 'bill_to']) AS kind RETURNING id, kind),
 account AS (
-    INSERT INTO accounts_billingaccount (code, name, agreement, status, country, currency, vat_id, registration_number,
-                                         created_at, organisation_id, sold_to_id)
-    SELECT 'benchaccount00000001', 'Bench B.V.', 'customer_agreement', 'active', 'NL', 'EUR', '', '', now(),
+    INSERT INTO accounts_billingaccount (code, name, agreement, status, status_note, country, currency, vat_id,
+                                         registration_number, created_at, organisation_id, sold_to_id)
+    SELECT 'benchaccount00000001', 'Bench B.V.', 'customer_agreement', 'active', '', 'NL', 'EUR', '', '', now(),
            organisation.id, address.id
     FROM organisation, address WHERE address.kind = 'sold_to' RETURNING id),
 role AS (
