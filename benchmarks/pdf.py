@@ -3,7 +3,8 @@
 Ours reads the invoice, words and formats it, writes it as CII and UBL (EN 16931), draws its QR codes, asks the
 renderer's process, marks the file as Factur-X, stores both files with their digests, and keeps the books of the job.
 The limit gets the words ready made, keeps its compiler and its fonts, and
-throws the bytes away. Then the same work in one worker process and in four at once.
+throws the bytes away. Then the same work in one worker process and in four at once, beside what bare Typst gains by
+four: no more than the machine gives.
 
     python benchmarks/run.py pdf [--short] [--documents 100] [--pairs 5]
 
@@ -15,6 +16,7 @@ import hashlib
 import io
 import json
 import tempfile
+from math import ceil
 from pathlib import Path
 from time import perf_counter
 
@@ -36,6 +38,7 @@ from profiles.tests.factories import BillingProfileFactory
 
 LINES = (5, 40)
 PROCESSES = 4
+PER_PROFILE = 25
 JOB = "invoices.make_documents"
 
 
@@ -75,18 +78,23 @@ def measure(lines: int, documents: int, pairs: int) -> None:
 
 
 def measure_processes(documents: int) -> None:
-    """Print what four workers make at once, against one."""
-    rates = {}
+    """Print what four workers make at once, against one, and the same of bare Typst."""
+    ours, bare_ones = {}, {}
     for processes in (1, PROCESSES):
         batch = issue(LINES[0], documents * processes)
         release(batch)
-        rates[processes] = len(batch) / run_workers(processes)
+        ours[processes] = len(batch) / run_workers(processes, _WORKER, JOB)
         expect("documents made", ready(batch), len(batch))
-    print(
-        f"PDFs: one process {rates[1]:,.0f}/s, {PROCESSES} processes {rates[PROCESSES]:,.0f}/s, "
-        f"{rates[PROCESSES] / rates[1]:.2f} times one",
-        flush=True,
-    )
+        requests = Path(settings.MEDIA_ROOT) / "requests"
+        requests.write_text(json.dumps([request_for(invoice) for invoice in batch[:documents]]))
+        seconds = run_workers(processes, _BARE, str(requests), RAYON_NUM_THREADS="1")
+        bare_ones[processes] = processes * (documents - 1) / seconds  # the first is the one to warm up
+    for name, rates in (("ours", ours), ("bare Typst", bare_ones)):
+        print(
+            f"PDFs, {name}: one process {rates[1]:,.0f}/s, {PROCESSES} processes {rates[PROCESSES]:,.0f}/s, "
+            f"{rates[PROCESSES] / rates[1]:.2f} times one",
+            flush=True,
+        )
 
 
 def check(lines: int, compiler: typst.Compiler) -> None:
@@ -106,13 +114,14 @@ def check(lines: int, compiler: typst.Compiler) -> None:
 
 def issue(lines: int, documents: int) -> list[Invoice]:
     """Issued invoices whose documents wait to be made, out of the job's sight until `release`."""
-    profile = BillingProfileFactory(name="Operations NL")
+    # The factory looks through all months of a profile for the next one.
+    profiles = [BillingProfileFactory(name="Operations NL") for _ in range(ceil(documents / PER_PROFILE))]
     values = [
         {"net_minor": 12_345 + 731 * number, "section": f"Section {number % 3}", "quantity": 3412 + number, "unit": "h"}
         for number in range(lines)
     ]
     values.sort(key=lambda line: line["section"])
-    made = [InvoiceFactory(profile=profile, lines=values) for _ in range(documents)]
+    made = [InvoiceFactory(profile=profiles[number // PER_PROFILE], lines=values) for number in range(documents)]
     execute("UPDATE invoices_document SET status = 'failed' WHERE status = 'pending'")
     return made
 
@@ -144,10 +153,10 @@ def bare(compiler: typst.Compiler, request: dict) -> bytes:
     )
 
 
-def run_workers(processes: int) -> float:
-    """Seconds from the word go until the last of them finds nothing due; each has made one PDF to warm up."""
-    go = Path(settings.MEDIA_ROOT) / "go"
-    started = [start_process("-c", _WORKER, JOB, str(go), MEDIA_ROOT=settings.MEDIA_ROOT) for _ in range(processes)]
+def run_workers(processes: int, script: str, work: str, **environment: str) -> float:
+    """Seconds from the word go until the last of them is done; each has made one PDF to warm up."""
+    go, media = Path(settings.MEDIA_ROOT) / "go", settings.MEDIA_ROOT
+    started = [start_process("-c", script, work, str(go), MEDIA_ROOT=media, **environment) for _ in range(processes)]
     for process in started:
         expect("worker says", process.stdout.readline().strip(), "ready")
     began = perf_counter()
@@ -174,5 +183,25 @@ print("ready", flush=True)
 while not pathlib.Path(sys.argv[2]).exists():
     time.sleep(0.01)
 jobs.run_due(only=[sys.argv[1]])
+print("done", flush=True)
+"""
+
+_BARE = """
+import json, pathlib, sys, time, typst
+from invoices.documents import worker
+requests = json.loads(pathlib.Path(sys.argv[1]).read_text())
+template = worker.TEMPLATES["invoice"]
+compiler = typst.Compiler(str(template), root=str(template.parent), font_paths=worker.fonts())
+def compiled(request):
+    inputs = {name: request[name] for name in ("data", "logo", "accent", "pictures", "einvoice")}
+    return compiler.compile(
+        format="pdf", pdf_standards=worker.STANDARDS, timestamp=request["timestamp"], sys_inputs=inputs
+    )
+compiled(requests[0])
+print("ready", flush=True)
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.01)
+for request in requests[1:]:
+    compiled(request)
 print("done", flush=True)
 """
