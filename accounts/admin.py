@@ -14,6 +14,7 @@ from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
@@ -63,6 +64,8 @@ admin.site.unregister(EmailAddress)
 admin.site.unregister(Group)
 # Second factors are removed by a service, which tells the person.
 admin.site.unregister(Authenticator)
+# All that is left of that app here.
+apps.get_app_config("auth").verbose_name = gettext_lazy("Groups of staff")
 admin.site.site_header = gettext_lazy("Vendor administration")
 admin.site.site_title = gettext_lazy("Vendor administration")
 admin.site.index_title = gettext_lazy("Customers and documents")

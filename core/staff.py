@@ -1,6 +1,7 @@
 """How lists and rows look to the vendor's staff: a status with its tone, money with its currency, keys at the end."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -88,6 +89,13 @@ def render_page(
     return render(request, template, {**site.each_context(request), **belongs, "title": title, **context})
 
 
+class PlainDecimalField(forms.DecimalField):
+    """A decimal without the zeros that a numeric column adds: 12.5, not 12.500000000000000000."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+
+
 class Presented:
     """A mixin of admins, before `ModelAdmin`."""
 
@@ -99,9 +107,11 @@ class Presented:
     model: Any
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Days by the calendar of the browser; rows to choose from without icons that open windows of their own."""
+        """Days by the browser's calendar, figures without zeros, and no icons that open windows of their own."""
         if type(db_field) is models.DateField:
             kwargs["widget"] = DAY
+        if isinstance(db_field, models.DecimalField):
+            kwargs["form_class"] = PlainDecimalField
         field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
         if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget

@@ -1,27 +1,18 @@
 """What the vendor sells, kept by its staff; what was bought, to look at."""
 
 from datetime import date
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from core.admin import ReadOnly
 from core.staff import NamedInputs, Presented, PresentedRow
 from subscriptions.models import Price, PriceTier, Product, Purchase, Subscription, Term
-
-
-class PlainDecimalField(forms.DecimalField):
-    """A decimal without the zeros that a numeric column adds: 12.5, not 12.500000000000000000."""
-
-    def prepare_value(self, value: Any) -> Any:
-        return f"{value.normalize():f}" if isinstance(value, Decimal) else value
 
 
 class PricesFormSet(forms.BaseInlineFormSet):
@@ -56,7 +47,6 @@ class PriceTierInline(NamedInputs):
 
     model = PriceTier
     extra = 1
-    formfield_overrides = {models.DecimalField: {"form_class": PlainDecimalField}}
 
 
 @admin.register(Price)
@@ -86,7 +76,6 @@ class PriceInline(NamedInputs):
     show_change_link = True
     extra = 1
     fields = ("currency", "term", "unit_price", "valid_from", "valid_until")
-    formfield_overrides = {models.DecimalField: {"form_class": PlainDecimalField}}
 
 
 @admin.register(Product)

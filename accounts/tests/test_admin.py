@@ -361,4 +361,4 @@ def test_a_dutch_reader_is_asked_for_country_and_decision_in_dutch(client):
     assert ">Nederland</option>" in page
     assert ">Netherlands</option>" not in page
     change = NameChangeFactory()
-    assert "Besluit:" in client.get(reverse("admin:accounts_namechange_change", args=[change.pk])).content.decode()
+    assert ">Besluit<" in client.get(reverse("admin:accounts_namechange_change", args=[change.pk])).content.decode()

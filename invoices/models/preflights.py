@@ -64,7 +64,7 @@ class Preflight(models.Model):
         triggers = [only_along(states.RUN, "preflight_status_edges")]
 
     def __str__(self) -> str:
-        return gettext("Look before the run of %(month)s") % {"month": month_words(self.month)}
+        return gettext("Look before a run of %(month)s") % {"month": month_words(self.month)}
 
 
 class PreflightRow(models.Model):
