@@ -89,9 +89,8 @@ class AttemptQuerySet(models.QuerySet):
 
 class VatCheckQuerySet(models.QuerySet):
     def due(self, at: datetime) -> VatCheckQuerySet:
-        """Whose authorities are to be asked by that moment, who has waited longest first; none of a closed account."""
-        asked = self.filter(next_check_at__lte=at).exclude(number="").exclude(account__status="closed")
-        return asked.order_by("next_check_at", "pk")
+        """Whose authorities are to be asked by that moment, who has waited longest first."""
+        return self.filter(next_check_at__lte=at).exclude(number="").order_by("next_check_at", "pk")
 
 
 class PlannedChangeQuerySet(models.QuerySet):

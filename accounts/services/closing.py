@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import BillingAccount, Invitation, NameChange, PlannedChange
+from accounts.models import BillingAccount, Invitation, NameChange, PlannedChange, VatCheck
 from accounts.services.handover import offers_of, tell_both
 from accounts.services.invitations import is_customer_staff
 from accounts.services.notices import mail_people, owners_of
@@ -69,13 +69,14 @@ def close_rows(account: BillingAccount, *, note: str = "", by: Any) -> None:
 
 def reopen_account(account: BillingAccount, *, note: str, by: Any) -> None:
     """Open a closed account again, for the vendor's staff; its owners are told why. What was closed or withdrawn with
-    it stays so. Refuses `note_missing` and `no_such_edge`."""
+    it stays so, and its VAT ID is verified anew. Refuses `note_missing` and `no_such_edge`."""
     demand_staff(by)
     note = said_why(note)
     with transaction.atomic():
         lock_account(account)
         with acting(by, "account.reopened"):
             move(account, AccountStatus.ACTIVE, status_note=note)
+            VatCheck.objects.filter(account=account).update(next_check_at=timezone.now())
         _tell(account, "account_reopened", note=note, by=by)
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import BillingAccount, Seller, VatCheck
 from accounts.services.notices import mail_people, owners_of
-from accounts.states import VatStatus
+from accounts.states import AccountStatus, VatStatus
 from accounts.validators import clean_registration_number, clean_vat_id, is_union_vat_id
 from accounts.verifiers import Answer, Verifier, VerifierUnavailable
 from core.errors import Refused
@@ -101,8 +101,11 @@ def verify_vat_id(check: VatCheck, verifier: Verifier, *, at: datetime) -> None:
     transaction, for it waits for somebody else's server.
 
     An answer about a number that was replaced meanwhile is thrown away. Owners get a mail when a number
-    is refused that was not refused before.
+    is refused that was not refused before. Of a closed account nobody is asked.
     """
+    if check.account.status == AccountStatus.CLOSED:
+        VatCheck.objects.filter(pk=check.pk).update(next_check_at=at + STANDS)
+        return
     if check.status != VatStatus.VERIFYING:
         with acting(None, "vat_id.asked"):
             move(check, VatStatus.VERIFYING, asked_at=at)

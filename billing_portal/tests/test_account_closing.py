@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.jobs import verify_vat_ids
 from accounts.models import AccountRole, BillingAccount, Invitation, NameChange, PlannedChange, ServiceNotice, VatCheck
 from accounts.services.closing import reopen_account
 from accounts.services.handover import offer_administration
@@ -600,7 +601,7 @@ def test_stand_ins_end_without_a_mail(profile, owner):
 def test_registers_reviews_and_notices_leave_it_alone(profile, owner):
     account = profile.account
     VatCheck.objects.filter(account=account).delete()
-    VatCheckFactory(account=account, next_check_at=timezone.now() - timedelta(days=1))
+    check = VatCheckFactory(account=account, next_check_at=timezone.now() - timedelta(days=1))
     ReviewPlan.objects.create(account=account, every_months=3)
     BillingAccount.objects.filter(pk=account.pk).update(created_at=timezone.now() - timedelta(days=900))
     notice = ServiceNotice(audience="owners", mail_class="service")
@@ -612,7 +613,9 @@ def test_registers_reviews_and_notices_leave_it_alone(profile, owner):
     stored = closed(account, owner)
     Message.objects.all().delete()
 
+    verify_vat_ids(check.pk)
     assert not VatCheck.objects.due(now).exists()
+    assert VatCheck.objects.get().asked_at == check.asked_at
     assert owner not in notice_people(notice)
     assert remind_of_reviews(now) == 0
     assert tasks(owner, stored, TODAY) == []
@@ -640,6 +643,7 @@ def test_staff_close_and_open_again_and_say_why(client, profile, owner, staff):
     stored.refresh_from_db()
     assert (stored.status, stored.status_note) == ("active", "Closed by mistake.")
     assert Message.objects.get(template="account_reopened").recipient == owner.email
+    assert VatCheck.objects.due(timezone.now()).filter(account=stored).exists()
     assert may(owner, Action.PROFILE_CREATE, stored, read_roles(owner))
     create_profile(stored, name="Operations", by=owner)  # the name is free again
     assert BillingProfile.objects.get(pk=profile.pk).status == "closed"
