@@ -27,7 +27,7 @@ def quantity(value: Decimal, unit: str = "") -> str:
 def unit_price(value: Decimal, currency: str) -> str:
     """A price of one, with all its decimals and at least those of the currency: €0.61, €0.0000125."""
     language = _language()
-    symbol = get_currency_symbol(currency, language)
+    symbol = _symbol(currency, language)
     gap = "\N{NO-BREAK SPACE}" if language == "nl" or len(symbol) > 2 else ""
     sign = "\N{MINUS SIGN}" if value < 0 else ""
     return f"{sign}{symbol}{gap}{_decimal(abs(value), least=exponent(currency))}"
@@ -52,6 +52,11 @@ def _printed(value: Decimal, least: int, language: str) -> str:
 @cache
 def _pattern(least: int) -> NumberPattern:
     return parse_pattern("#,##0." + "0" * least + "#" * (SHOWN_DECIMALS - least))
+
+
+@cache
+def _symbol(currency: str, language: str) -> str:
+    return get_currency_symbol(currency, language)
 
 
 @cache

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from core.figures import percentage, quantity, unit_price
 from core.money import Money
-from invoices.models import Invoice
+from invoices.models import Invoice, InvoiceKind
 
 # The largest differences are named one by one.
 NAMED = 8
@@ -63,7 +63,8 @@ def changes_of(invoice: Invoice) -> Changes | None:
     """What changed since the invoice before; None for a first one. One statement."""
     with connection.cursor() as cursor:
         values: dict[str, Any] = {"invoice": invoice.pk, "profile": invoice.profile_id, "named": NAMED}
-        cursor.execute(_CHANGES, {**values, "start": invoice.period_start})
+        sign = -1 if invoice.kind == InvoiceKind.CREDIT_NOTE else 1
+        cursor.execute(_CHANGES, {**values, "start": invoice.period_start, "sign": sign})
         rows = [_Row(*row) for row in cursor.fetchall()]
     if not rows or invoice.period_id is None:
         return None
@@ -116,7 +117,7 @@ def _usage(row: _Row) -> str:
 # A price stands where all lines of the product have the same. What is given back counts below zero.
 _CHANGES = """
 WITH earlier AS (
-    SELECT id, period_start FROM invoices_invoice
+    SELECT id, period_start, CASE kind WHEN 'credit_note' THEN -1 ELSE 1 END AS sign FROM invoices_invoice
     WHERE profile_id = %(profile)s AND status <> 'draft' AND period_id IS NOT NULL AND period_start < %(start)s
     ORDER BY issue_date DESC, id DESC LIMIT 1
 ), line AS (
@@ -125,22 +126,20 @@ WITH earlier AS (
             WHEN l.purchase_id IS NOT NULL THEN 'purchase' ELSE 'usage' END AS sort,
         CASE WHEN l.change_id IS NOT NULL THEN l.section ELSE l.description END AS product,
         CASE WHEN l.term_start IS NOT NULL THEN s.term END AS term,
-        CASE i.kind WHEN 'credit_note' THEN -l.quantity ELSE l.quantity END AS quantity, l.unit_price,
-        CASE i.kind WHEN 'credit_note' THEN -l.net_minor ELSE l.net_minor END AS net
+        l.quantity, l.unit_price, l.net_minor AS net
     FROM invoices_invoiceline l
-    JOIN invoices_invoice i ON i.id = l.invoice_id
     LEFT JOIN subscriptions_subscription s ON s.id = l.subscription_id
     WHERE l.invoice_id = %(invoice)s OR l.invoice_id = (SELECT id FROM earlier)
 ), product AS (
     SELECT sort, product, term, bool_or(is_now) AS is_now, bool_or(NOT is_now) AS was_before,
-        coalesce(sum(quantity) FILTER (WHERE is_now), 0) AS quantity,
-        coalesce(sum(quantity) FILTER (WHERE NOT is_now), 0) AS quantity_before,
+        %(sign)s * coalesce(sum(quantity) FILTER (WHERE is_now), 0) AS quantity,
+        (SELECT sign FROM earlier) * coalesce(sum(quantity) FILTER (WHERE NOT is_now), 0) AS quantity_before,
         CASE WHEN min(unit_price) FILTER (WHERE is_now) = max(unit_price) FILTER (WHERE is_now)
             THEN min(unit_price) FILTER (WHERE is_now) END AS price,
         CASE WHEN min(unit_price) FILTER (WHERE NOT is_now) = max(unit_price) FILTER (WHERE NOT is_now)
             THEN min(unit_price) FILTER (WHERE NOT is_now) END AS price_before,
-        coalesce(sum(net) FILTER (WHERE is_now), 0) AS net,
-        coalesce(sum(net) FILTER (WHERE NOT is_now), 0) AS net_before
+        %(sign)s * coalesce(sum(net) FILTER (WHERE is_now), 0) AS net,
+        (SELECT sign FROM earlier) * coalesce(sum(net) FILTER (WHERE NOT is_now), 0) AS net_before
     FROM line GROUP BY sort, product, term
 ), changed AS (
     SELECT *, count(*) OVER () AS products, sum(net - net_before) OVER () AS difference

@@ -15,6 +15,11 @@ from core.money import Money
 from invoices.models import Invoice, InvoiceLine
 
 LINES_SHOWN = 50
+# What the page says of a line.
+_READ = (
+    *("invoice_id", "position", "invoice_section", "section", "description", "quantity", "unit", "unit_price"),
+    *("service_start", "service_end", "net_minor"),
+)
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ def _in_reading_order(invoice: Invoice) -> QuerySet[Any]:
     needs_none = Q(heading="") | (
         Q(description=F("heading")) & ~Exists(_headed(beside).filter(heading=OuterRef("heading")))
     )
-    return _headed(invoice.lines.all()).annotate(place=Case(When(needs_none, then=0), default=1))
+    return _headed(invoice.lines.only(*_READ)).annotate(place=Case(When(needs_none, then=0), default=1))
 
 
 def _headed(lines: QuerySet[Any]) -> QuerySet[Any]:

@@ -104,17 +104,21 @@ def document_panel(invoice: Invoice) -> dict[str, Any]:
 
 @register.inclusion_tag("invoices/_correction_panel.html")
 def correction_panel(invoice: Invoice) -> dict[str, Any]:
-    """The chain that the document stands in, both ways, and what was asked for (L3, P7); two statements."""
-    found = Correction.objects.filter(Q(original=invoice) | Q(credit_note=invoice) | Q(corrected=invoice))
+    """The chain that the document stands in, both ways, and what was asked for (L3, P7); two statements, and one more
+    where there is a chain."""
+    of_this = Q(original=invoice) | Q(credit_note=invoice) | Q(corrected=invoice)
+    found = list(Correction.objects.filter(of_this).order_by("pk"))
+    chained = {pk for each in found for pk in (each.original_id, each.credit_note_id, each.corrected_id)}
+    documents = Invoice.objects.in_bulk(chained - {invoice.pk, None}) if found else {}
     rows: list[tuple[str, Invoice, str]] = []
-    for each in found.select_related("original", "credit_note", "corrected").order_by("pk"):
-        if each.original_id != invoice.pk:
-            rows.append((_("Original invoice"), each.original, each.original.get_status_display()))
-        if each.credit_note_id != invoice.pk:
-            rows.append((_("Credit note"), each.credit_note, money(each.credit_note.total)))
-        if each.corrected and each.corrected_id != invoice.pk:
-            rows.append((_("Corrected invoice"), each.corrected, money(each.corrected.total)))
-    return {"rows": rows, "asked": invoice.correction_requests.order_by("pk")}
+    for each in found:
+        if original := documents.get(each.original_id):
+            rows.append((_("Original invoice"), original, original.get_status_display()))
+        if note := documents.get(each.credit_note_id):
+            rows.append((_("Credit note"), note, money(note.total)))
+        if corrected := documents.get(each.corrected_id):
+            rows.append((_("Corrected invoice"), corrected, money(corrected.total)))
+    return {"rows": rows, "asked": invoice.correction_requests.only("code", "reason", "status").order_by("pk")}
 
 
 @register.simple_tag
