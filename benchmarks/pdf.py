@@ -18,7 +18,7 @@ import json
 import tempfile
 from math import ceil
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 
 import typst
 from common import compare, execute, expect, own_database, scalar
@@ -59,9 +59,7 @@ def main(arguments: list[str]) -> None:
 
 def measure(lines: int, documents: int, pairs: int) -> None:
     """Print how ours compares on invoices of that many lines."""
-    compiler = typst.Compiler(
-        str(worker.TEMPLATES["invoice"]), root=str(worker.TEMPLATES["invoice"].parent), font_paths=worker.fonts()
-    )
+    compiler = bare_compiler()
     check(lines, compiler)
     batches = [issue(lines, documents) for _ in range(pairs)]
     # What the limit gets is made beforehand, and every document of it is another one too.
@@ -144,6 +142,11 @@ def request_for(invoice: Invoice) -> dict:
     return json.loads(request_of(payload_of(invoice)))
 
 
+def bare_compiler() -> typst.Compiler:
+    template = worker.TEMPLATES["invoice"]
+    return typst.Compiler(str(template), root=str(template.parent), font_paths=worker.fonts())
+
+
 def bare(compiler: typst.Compiler, request: dict) -> bytes:
     return compiler.compile(
         format="pdf",
@@ -170,38 +173,36 @@ def run_workers(processes: int, script: str, work: str, **environment: str) -> f
     return seconds
 
 
+def wait_for_word(go: str) -> None:
+    """Say that one is ready, and wait for the word."""
+    print("ready", flush=True)
+    while not Path(go).exists():
+        sleep(0.01)
+
+
 _WORKER = """
-import pathlib, sys, time, django
-django.setup()
+import sys
+sys.path.insert(0, "benchmarks")
+from pdf import wait_for_word
 from core import jobs
 from invoices.documents.render import render_invoice
 from invoices.documents.source import payload_of
 from invoices.models import Invoice
 jobs.registry()
 render_invoice(payload_of(Invoice.objects.exclude(status="draft").first()))
-print("ready", flush=True)
-while not pathlib.Path(sys.argv[2]).exists():
-    time.sleep(0.01)
+wait_for_word(sys.argv[2])
 jobs.run_due(only=[sys.argv[1]])
 print("done", flush=True)
 """
 
 _BARE = """
-import json, pathlib, sys, time, typst
-from invoices.documents import worker
-requests = json.loads(pathlib.Path(sys.argv[1]).read_text())
-template = worker.TEMPLATES["invoice"]
-compiler = typst.Compiler(str(template), root=str(template.parent), font_paths=worker.fonts())
-def compiled(request):
-    inputs = {name: request[name] for name in ("data", "logo", "accent", "pictures", "einvoice")}
-    return compiler.compile(
-        format="pdf", pdf_standards=worker.STANDARDS, timestamp=request["timestamp"], sys_inputs=inputs
-    )
-compiled(requests[0])
-print("ready", flush=True)
-while not pathlib.Path(sys.argv[2]).exists():
-    time.sleep(0.01)
+import json, pathlib, sys
+sys.path.insert(0, "benchmarks")
+from pdf import bare, bare_compiler, wait_for_word
+requests, compiler = json.loads(pathlib.Path(sys.argv[1]).read_text()), bare_compiler()
+bare(compiler, requests[0])
+wait_for_word(sys.argv[2])
 for request in requests[1:]:
-    compiled(request)
+    bare(compiler, request)
 print("done", flush=True)
 """

@@ -21,7 +21,7 @@ from core.forms import posted
 from core.money import Money
 from core.periods import Month
 from core.spreadsheets import csv_download
-from core.staff import render_page
+from core.staff import EMPTY, render_page
 from invoices.forms import HoldForm, ReleaseForm, RunForm
 from invoices.models import BillingHold, BillingRun, InvoiceKind, ParkedProfile, ParkReason, Preflight, RunRange
 from invoices.preflight_rows import PreflightRows, csv_lines
@@ -68,7 +68,7 @@ class ParkedProfileAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=gettext_lazy("Mend"))
     def mend(self, parked: ParkedProfile) -> str:
         page = MENDED_AT.get(parked.reason) if parked.released_at is None else None
-        return format_html('<a href="{}">{}</a>', reverse(page[0]), page[1]) if page else "–"
+        return format_html('<a href="{}">{}</a>', reverse(page[0]), page[1]) if page else EMPTY
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("invoices.change_parkedprofile"))

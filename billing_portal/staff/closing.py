@@ -39,8 +39,11 @@ def closing_page(site: Any, request: HttpRequest, pk: int) -> HttpResponse:
         except Refused as refusal:
             form.add_error(None, refusal)
         else:
-            said = _("%(account)s is open again. Its owners get a mail.") if is_closed else None
-            said = said or _("%(account)s is closed. Its owners get a mail.")
+            opened, closed = (
+                _("%(account)s is open again. Its owners get a mail."),
+                _("%(account)s is closed. Its owners get a mail."),
+            )
+            said = opened if is_closed else closed
             messages.success(request, said % {"account": account})
             return redirect("admin:accounts_billingaccount_change", account.pk)
     return render_page(

@@ -109,7 +109,7 @@ def correction_panel(invoice: Invoice) -> dict[str, Any]:
     of_this = Q(original=invoice) | Q(credit_note=invoice) | Q(corrected=invoice)
     found = list(Correction.objects.filter(of_this).order_by("pk"))
     chained = {pk for each in found for pk in (each.original_id, each.credit_note_id, each.corrected_id)}
-    documents = Invoice.objects.in_bulk(chained - {invoice.pk, None}) if found else {}
+    documents = Invoice.objects.in_bulk(chained - {invoice.pk, None})
     rows: list[tuple[str, Invoice, str]] = []
     for each in found:
         if original := documents.get(each.original_id):

@@ -65,6 +65,12 @@ class _Plan:
         amount = Money(self.payment["amount_minor"], self.payment["currency"])
         return amount - Money.total((part for _invoice, part in self.parts), amount.currency)
 
+    @property
+    def overpaid(self) -> Overpaid:
+        """The same, as the credits know it."""
+        of = self.payment
+        return Overpaid(of["account_id"], of["profile_id"], self.rest, of["method_text"], self.cause)
+
 
 def book_plain(matched: Sequence[tuple[BankEntry, Match]], *, at: datetime) -> set[int]:
     """Book those of these movements that are plain, in the caller's transaction, which has them locked; a payment for
@@ -205,12 +211,7 @@ def _kept_rests(plans: Sequence[_Plan], on: date) -> dict[str, int]:
     """Keep what is more than the invoices need; the credit that each such payment became, by the payment's code."""
     if not plans:
         return {}
-    kept = [
-        Overpaid(of["account_id"], of["profile_id"], plan.rest, of["method_text"], plan.cause)
-        for plan in plans
-        if (of := plan.payment)
-    ]
-    lots = keep_overpaid(kept, debit=LedgerAccount.BANK, on=on)
+    lots = keep_overpaid([plan.overpaid for plan in plans], debit=LedgerAccount.BANK, on=on)
     return {plan.payment["code"]: lot.pk for plan, lot in zip(plans, lots, strict=True)}
 
 
