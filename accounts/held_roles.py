@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from accounts.models import AccountRole, BillingAccount
+from accounts.states import AccountStatus
 from core.policy import Role
 from core.templatetags.ui import chip, day
 
@@ -47,6 +48,7 @@ def held_rows(account: BillingAccount, held: Iterable[AccountRole], *, today: da
     select, why = _("Select the role of %(person)s"), _("What %(name)s may do here, and why")
     more = _("More for the role of %(person)s")
     statuses = _Statuses()
+    can_stand_in = can_change and account.status != AccountStatus.CLOSED
     rows = []
     for row in held:
         person = str(row.user)
@@ -64,7 +66,7 @@ def held_rows(account: BillingAccount, held: Iterable[AccountRole], *, today: da
                 why=why % {"name": person},
                 reasons=reasons(row.user_id),
                 more=more % {"person": person},
-                stand_in=stand_in(row.pk) if can_change and not row.stands_in_for_id else "",
+                stand_in=stand_in(row.pk) if can_stand_in and not row.stands_in_for_id else "",
                 removal=removal(row.pk) if can_change else "",
             )
         )

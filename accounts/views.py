@@ -207,11 +207,11 @@ def account_access(request: HttpRequest, account: BillingAccount) -> HttpRespons
     """Who holds which role on the account, and who is invited (S4-12)."""
     words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     role = request.GET.get("role", "") if request.GET.get("role") in ACCOUNT_ROLES else ""
-    held = AccountRole.objects.filter(account=account).matching(words).in_order()
+    held = AccountRole.objects.filter(account=account).matching(words)
     waiting = services.waiting_on(services.ON_ACCOUNT, account).filter(email__istartswith=words)
     if role:
         held, waiting = held.filter(role=role), waiting.filter(role=role)
-    rows = held.select_related("user", "assigned_by", "stands_in_for").only(*HELD_COLUMNS)
+    rows = held.in_order().select_related("user", "assigned_by", "stands_in_for").only(*HELD_COLUMNS)
     page = read_page(request, rows, ["rank", "user__name", "pk"])
     can_change = not account.is_online_services and may(request.user, Action.ACCOUNT_ASSIGN_ROLES, account)
     today = timezone.localdate()
