@@ -12,6 +12,7 @@ import allauth.mfa.admin  # noqa: F401 registers what is taken back below
 import django.contrib.auth.admin  # noqa: F401 as well
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.account.views import logout as sign_out
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.apps import apps
@@ -58,6 +59,7 @@ from core.policy import read_roles, walled
 from core.staff import Presented, render_page, yes_or_no
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.logout = sign_out  # type: ignore[method-assign]
 # allauth keeps a list of further addresses that this portal does not use.
 admin.site.unregister(EmailAddress)
 # Its page picks permissions in a way that screen readers cannot follow, and names them in English.

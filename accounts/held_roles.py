@@ -1,6 +1,7 @@
 """The rows of a list of who holds which role on an account, ready to be drawn.
 
-Addresses, days and sentences are put together here once: done cell by cell in the template, they were most of the page.
+Addresses, days, sentences and what may be done about a row are put together here: done cell by cell in the template,
+they were most of the page.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,63 +15,69 @@ from django.utils.translation import gettext as _
 from accounts.models import AccountRole, BillingAccount
 from accounts.states import AccountStatus
 from core.policy import Role
-from core.templatetags.ui import chip, day
+from core.templatetags.ui import chip, day, link_button, menu, menu_link, person
 
 _ANY = 987654321098765  # stands in an address where the key of a row goes
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRow:
-    """One role of one person, in words. `stand_in` and `removal` are addresses, empty where they are not offered."""
+    """One role of one person, in words, with what may be done about it."""
 
     key: str
-    name: str
-    email: str
+    person: SafeString
     role: str
     until: str
     status: SafeString
     since: str
     by: str
     select: str
-    why: str
-    reasons: str
-    more: str
-    stand_in: str
-    removal: str
+    actions: SafeString
 
 
 def held_rows(account: BillingAccount, held: Iterable[AccountRole], *, today: date, can_change: bool) -> list[HeldRow]:
     """The rows of these roles, with what may be done about each where `can_change`."""
-    reasons, stand_in, removal = (
-        _addresses(name, account) for name in ("account_person", "account_role_stand_in", "account_role_removal")
-    )
     labels = {role.value: str(role.label) for role in Role}
-    select, why = _("Select the role of %(person)s"), _("What %(name)s may do here, and why")
-    more = _("More for the role of %(person)s")
-    statuses = _Statuses()
-    can_stand_in = can_change and account.status != AccountStatus.CLOSED
-    rows = []
-    for row in held:
-        person = str(row.user)
-        rows.append(
-            HeldRow(
-                key=str(row.pk),
-                name=row.user.name,
-                email=row.user.email,
-                role=labels[row.role],
-                until=_until(row),
-                status=statuses.of(row, today),
-                since=day(row.assigned_at),
-                by=str(row.assigned_by or ""),
-                select=select % {"person": person},
-                why=why % {"name": person},
-                reasons=reasons(row.user_id),
-                more=more % {"person": person},
-                stand_in=stand_in(row.pk) if can_stand_in and not row.stands_in_for_id else "",
-                removal=removal(row.pk) if can_change else "",
-            )
+    select = _("Select the role of %(person)s")
+    statuses, actions = _Statuses(), _Actions(account, can_change)
+    return [
+        HeldRow(
+            key=str(row.pk),
+            person=person(row.user.name, row.user.email),
+            role=labels[row.role],
+            until=_until(row),
+            status=statuses.of(row, today),
+            since=day(row.assigned_at),
+            by=str(row.assigned_by or ""),
+            select=select % {"person": row.user},
+            actions=actions.of(row),
         )
-    return rows
+        for row in held
+    ]
+
+
+class _Actions:
+    """Why somebody may what they may, and the menu of what may be done about it; words and routes looked up once."""
+
+    def __init__(self, account: BillingAccount, can_change: bool) -> None:
+        self.can_change = can_change
+        self.can_stand_in = can_change and account.status != AccountStatus.CLOSED
+        self.reasons, self.stand_in, self.removal = (
+            _addresses(name, account) for name in ("account_person", "account_role_stand_in", "account_role_removal")
+        )
+        self.why, self.why_of = _("Why?"), _("What %(name)s may do here, and why")
+        self.more = _("More for the role of %(person)s")
+        self.to_stand_in, self.to_remove = _("Appoint a stand-in"), _("Remove role")
+
+    def of(self, held: AccountRole) -> SafeString:
+        name = self.why_of % {"name": held.user}
+        drawn = link_button(self.why, self.reasons(held.user_id), variant="ghost", size="sm", name=name)
+        if not self.can_change:
+            return drawn
+        links = menu_link(self.to_remove, self.removal(held.pk), icon="trash", panel=True)
+        if self.can_stand_in and not held.stands_in_for_id:
+            links = menu_link(self.to_stand_in, self.stand_in(held.pk), icon="users", panel=True) + links
+        return drawn + menu(links, self.more % {"person": held.user})
 
 
 class _Statuses:

@@ -124,7 +124,7 @@ def limit(bare: tuple[EmailMultiAlternatives, tuple[str, bytes, str]], mails: in
 
 
 _SERVER = """
-import socket, time
+import socket, threading
 from aiosmtpd.controller import Controller
 
 class Sink:
@@ -140,5 +140,5 @@ with socket.create_server(("127.0.0.1", 0)) as free:
     port = free.getsockname()[1]
 Controller(Sink(), hostname="127.0.0.1", port=port).start()
 print(port, flush=True)
-time.sleep(3600)
+threading.Event().wait()
 """

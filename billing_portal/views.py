@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -142,6 +142,9 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
             "roles": [role.label for role in roles_granting(exception.action)],
             "people": list({row.user_id: row.user for row in holders(exception.action, exception.object)}.values()),
         }
+    if _is_for_staff(request):
+        said = _("You are signed in as staff, and your rights do not reach this. Nothing was changed.")
+        return _staff_error(request, 403, _("You may not do this"), said)
     return render(request, "403.html", context, status=403)
 
 
@@ -150,7 +153,21 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if _is_for_staff(request):
+        said = _("The address is wrong, or what stood here is gone. Search for it above, or look through the lists.")
+        return _staff_error(request, 404, _("There is nothing here"), said)
     return render(request, "404.html", status=404)
+
+
+def _is_for_staff(request: HttpRequest) -> bool:
+    """Whether somebody of the vendor's staff asked for a page of theirs; they stay in its frame."""
+    user = getattr(request, "user", None)
+    return user is not None and user.is_active and user.is_staff and request.path.startswith(reverse("admin:index"))
+
+
+def _staff_error(request: HttpRequest, status: int, title: str, explanation: str) -> HttpResponse:
+    context = {**admin.site.each_context(request), "title": title, "explanation": explanation}
+    return render(request, "staff/error.html", context, status=status)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

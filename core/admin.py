@@ -112,6 +112,19 @@ class MailComplaintAdmin(ReadOnly, admin.ModelAdmin):
         self.message_user(request, said % number, messages.SUCCESS)
 
 
+class ForAPerson(admin.SimpleListFilter):
+    """What no job brings to an end: `for_a_person` of the rows."""
+
+    title = gettext_lazy("needs a look")
+    parameter_name = "needs_a_look"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", gettext_lazy("Yes"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.for_a_person() if self.value() == "yes" else queryset
+
+
 class Stopped(admin.SimpleListFilter):
     """What no worker tries again."""
 

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
 
-from core.admin import ReadOnly, ReadOnlyInline
+from core.admin import ForAPerson, ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
 from core.staff import render_page
@@ -32,7 +32,7 @@ class CreditLotAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("description", "account", "balance", "original", "source", "starts_on", "expires_on", "profile")
     fields = (*list_display, "reason", "given_by", "given_at")
     readonly_fields = fields
-    list_filter = ("source",)
+    list_filter = (ForAPerson, "source")
     list_select_related = ("account", "profile")
     search_fields = ("description__istartswith", "account__name__istartswith", "code__exact")
     ordering = ("-pk",)

@@ -23,6 +23,10 @@ class CreditLotQuerySet(PolicyQuerySet):
         """Something is left of them, and their last day is over."""
         return self.filter(expires_on__lt=on, balance_minor__gt=0)
 
+    def for_a_person(self) -> CreditLotQuerySet:
+        """Money of customers that came, or was left, after their account was closed: to be paid back."""
+        return self.filter(account__status="closed", source__in=["prepaid", "overpaid"], balance_minor__gt=0)
+
     def in_order_of_use(self) -> CreditLotQuerySet:
         return self.order_by(F("expires_on").asc(nulls_last=True), "pk")
 

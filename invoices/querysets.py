@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.apps import apps
-from django.db.models import F, IntegerField, Max, Min, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Exists, F, IntegerField, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from core.policy import PolicyQuerySet
@@ -34,6 +35,24 @@ class InvoiceQuerySet(PolicyQuerySet):
     def with_balance_left(self) -> InvoiceQuerySet:
         """Credit notes of which something is left for the customer: to be set off, or paid back."""
         return self.filter(kind="credit_note", status="due")
+
+    def what_else(self) -> QuerySet[Any, dict[str, bool]]:
+        """What there is about each besides itself, so that its page asks for nothing that is not there:
+        `has_corrections` that it stands in, `has_requests` for one, `has_moves` of credit that paid it, `has_mails`."""
+        it = Q(invoice=OuterRef("pk"))
+        corrects = Q(original=OuterRef("pk")) | Q(credit_note=OuterRef("pk")) | Q(corrected=OuterRef("pk"))
+        of = {
+            "has_corrections": ("Correction", corrects),
+            "has_requests": ("CorrectionRequest", it),
+            "has_moves": ("CreditTransaction", it & Q(kind="paid")),
+            "has_mails": ("Delivery", it),
+        }
+        return self.values(
+            **{
+                name: Exists(apps.get_model("invoices", model).objects.filter(which))
+                for name, (model, which) in of.items()
+            }
+        )
 
     def owed_minor(self) -> int:
         return self.aggregate(owed=Sum("amount_due_minor"))["owed"] or 0

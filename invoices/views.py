@@ -83,6 +83,7 @@ def invoice(request: HttpRequest, invoice: Invoice) -> HttpResponse:
         "lines": read_lines(request, invoice),
         "vat_groups": invoice.vat_groups.order_by("category", "rate"),
         "changes": changes_of(invoice),
+        "what_else": Invoice.objects.filter(pk=invoice.pk).what_else().get(),
         "today": timezone.localdate(),
     }
     return render(request, "invoices/invoice.html", context)

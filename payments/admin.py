@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.admin import ReadOnly, ReadOnlyInline
+from core.admin import ForAPerson, ReadOnly, ReadOnlyInline
 from core.errors import Refused
 from core.forms import posted
 from core.staff import render_page, yes_or_no
@@ -49,19 +49,6 @@ from payments.services.settle import ask_again
 from payments.services.transfers import approve_request, ask_for_more, decline_request, take_up
 
 
-class NeedsAPerson(admin.SimpleListFilter):
-    """The payments that no job can bring to an end."""
-
-    title = gettext_lazy("needs a look")
-    parameter_name = "needs_a_look"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", gettext_lazy("Yes"))]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.for_a_person() if self.value() == "yes" else queryset
-
-
 class AllocationInline(ReadOnlyInline):
     model = Allocation
     fields = ("invoice", "amount_minor", "status")
@@ -86,7 +73,7 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin):
         "parked_reason",
         "next_lookup_at",
     )
-    list_filter = (NeedsAPerson, "status", "parked_reason", "family", "gateway")
+    list_filter = (ForAPerson, "status", "parked_reason", "family", "gateway")
     list_select_related = ("account",)
     search_fields = ("code", "receipt_number", "idempotency_key", "gateway_reference")
     ordering = ("-created_at", "-pk")

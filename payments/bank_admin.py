@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly
+from core.admin import ForAPerson, ReadOnly
 from core.errors import Refused
 from core.forms import posted
 from core.staff import render_page
@@ -55,19 +55,6 @@ class BankFileAdmin(ReadOnly, admin.ModelAdmin):
                 return redirect("admin:payments_bankentry_changelist")
         title = _("Take in a statement")
         return render_page(self, request, "payments/admin/bank_file_new.html", title=title, form=form)
-
-
-class ForAPerson(admin.SimpleListFilter):
-    """The movements that nothing has booked whole."""
-
-    title = gettext_lazy("needs a look")
-    parameter_name = "needs_a_look"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", gettext_lazy("Yes"))]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.for_a_person() if self.value() == "yes" else queryset
 
 
 @admin.register(BankEntry)

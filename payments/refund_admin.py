@@ -12,12 +12,11 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly
+from core.admin import ForAPerson, ReadOnly
 from core.errors import Refused
 from core.forms import posted
 from core.staff import render_page
 from invoices.models import Invoice
-from payments.bank_admin import ForAPerson
 from payments.models import Payment, Refund, WriteOff
 from payments.refund_forms import AmountForm, InvoiceNumberForm
 from payments.services.refunds import (

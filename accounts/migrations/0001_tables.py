@@ -8,7 +8,7 @@ import pgtrigger.compiler
 from django.conf import settings
 from django.db import migrations, models
 
-from core.migration_operations import AddTrigger
+from core.migration_operations import AddTrigger, together
 
 
 class Migration(migrations.Migration):
@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
         ('pghistory', '0007_auto_20250421_0444'),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='Address',
             fields=[
@@ -1117,4 +1117,4 @@ class Migration(migrations.Migration):
             model_name='vatcheckevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='06020c6ca47aaafb75f1e1e735298b12341d3fae', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_812f6', table='accounts_vatcheckevent', when='BEFORE')),
         ),
-    ]
+    ])

@@ -5,7 +5,7 @@ import pgtrigger.compiler
 from django.conf import settings
 from django.db import migrations, models
 
-from core.migration_operations import AddTrigger
+from core.migration_operations import AddTrigger, together
 
 
 class Migration(migrations.Migration):
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
         ('profiles', '0001_tables'),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='AccessReview',
             fields=[
@@ -309,4 +309,4 @@ class Migration(migrations.Migration):
             model_name='viewingevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='ed36042eb64bcbbb0708d3d0a97e5efc4b4353fb', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_77233', table='portal_viewingevent', when='BEFORE')),
         ),
-    ]
+    ])

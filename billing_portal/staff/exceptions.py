@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from core.models import JobClaim, MailEvent, MailEventStatus, Message, MessageStatus
-from invoices.models import BillingRun, ChargeUpload, Document, Invoice, ParkedProfile, Preflight
+from invoices.models import BillingRun, ChargeUpload, CreditLot, Document, Invoice, ParkedProfile, Preflight
 from invoices.states import DocumentStatus, RunStatus, UploadStatus
 from payments.models import BankEntry, GatewayEvent, GatewayHealth, Paper, Payment, Refund, WriteOff
 from payments.states import PaymentStatus, WriteOffStatus
@@ -105,6 +105,13 @@ KINDS: tuple[Kind, ...] = (
         lambda now: Invoice.objects.open().filter(account__status="closed"),
         "due_date",
         _always(status__exact="due", account__status__exact="closed"),
+    ),
+    Kind(
+        _("Money of customers in closed accounts"),
+        _("It came after the account was closed, or was left in it: pay it back."),
+        lambda now: CreditLot.objects.for_a_person(),
+        "given_at",
+        _always(needs_a_look="yes"),
     ),
     Kind(
         _("Billing profiles that were parked"),

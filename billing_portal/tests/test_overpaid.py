@@ -20,11 +20,11 @@ from invoices.services.run import run_billing
 from invoices.tests.factories import InvoiceFactory
 from payments.gateways.sandbox import api
 from payments.gateways.sandbox.models import Charge
-from payments.models import BankEntry, BookedBy, CollectionCase, Payment
+from payments.models import BankEntry, BookedBy, CollectionCase, Paper, Payment
 from payments.services.bank import book_entry, look_at, take_in_file, undo_booking
 from payments.services.collecting import go_on
 from payments.services.debits import announce_debit, collect_announced
-from payments.services.overpaid import balance_of, use_balance
+from payments.services.overpaid import balances_of, use_balance
 from payments.services.pay import pay_invoices
 from payments.services.refunds import ask_refund, carry_out, confirm_transferred, refundable
 from payments.services.settle import look_up
@@ -56,6 +56,11 @@ def staff():
 
 def euros(text):
     return Money.rounded(Decimal(text), "EUR")
+
+
+def balance_of(profile):
+    """How much of what was overpaid is left on the profile."""
+    return Money(balances_of(profile.account).filter(profile=profile).left_minor(), profile.currency)
 
 
 def transferred(invoice, amount, *, iban, reference=None):
@@ -172,6 +177,16 @@ def test_P24_a_second_transfer_for_a_paid_invoice_is_kept_when_staff_say_so(sell
 
     assert (payment.allocations.count(), payment.kept, balance_of(profile)) == (0, euros("121"), euros("121"))
     assert_well()
+
+
+def test_P8_the_receipt_of_what_pays_no_invoice_speaks_the_language_of_the_latest(seller, profile, staff):
+    invoice = InvoiceFactory(profile=profile, language="nl")
+    for _time in range(2):
+        entry = transferred(invoice, "121.00", iban=seller.iban)
+
+    payment = book_entry(entry, [invoice], why=BookedBy.STAFF, by=staff)
+
+    assert Paper.objects.get(payment=payment).language == "nl"
 
 
 def test_P24_staff_leave_the_rest_on_the_movement_to_book_it_elsewhere(seller, profile, staff):

@@ -19,6 +19,7 @@ from core.models import JobClaim, MailEvent, Message
 from core.money import Money
 from invoices.models import BillingRun, ChargeUpload, Document, LedgerAccount, Preflight
 from invoices.receivables import AGES, GROUPS, SORTS, Asked, rows_of, stream, totals_of
+from invoices.services.credits import Overpaid, keep_overpaid
 from invoices.services.ledger import balance
 from invoices.services.settling import offset, settle_invoice
 from invoices.tests.factories import InvoiceFactory, ParkedProfileFactory
@@ -162,6 +163,8 @@ def _make_one_of_each() -> None:
     """One row of every kind of exception."""
     owed = InvoiceFactory()
     BillingAccount.objects.filter(pk=owed.account_id).update(status="closed")
+    kept = Overpaid(owed.account_id, owed.profile_id, Money(100, "EUR"), "Transfer", "payment:late")
+    keep_overpaid([kept], debit=LedgerAccount.BANK, on=DAY)
     now = timezone.now()
     unknown = PaymentFactory(status="unknown")
     Payment.objects.filter(pk=unknown.pk).update(next_lookup_at=None)
@@ -291,7 +294,7 @@ def test_every_kind_of_exception_has_its_number_its_oldest_and_the_list_of_just_
         assert changelist.result_count == each.number, each.label
     page = client.get(reverse("admin:exceptions")).content.decode()
     assert all(str(each.label) in page for each in found)
-    assert "18 kinds of things need a person" in client.get(reverse("admin:index")).content.decode()
+    assert "19 kinds of things need a person" in client.get(reverse("admin:index")).content.decode()
 
 
 def test_the_worker_is_let_try_again_what_could_not_be_made(client, staff):
@@ -305,3 +308,31 @@ def test_the_worker_is_let_try_again_what_could_not_be_made(client, staff):
         client.post(reverse(f"admin:{route}_changelist"), values)
         row.refresh_from_db()
         assert row.status == "pending"
+
+
+@pytest.mark.parametrize("path", ["nothing/here/", "invoices/invoice/999999999/change/", "payments/nothing/"])
+def test_PR7_what_is_not_there_is_said_within_the_staffs_own_frame(client, staff, path):
+    answer = client.get(reverse("admin:index") + path, follow=True)
+    words = answer.content.decode()
+    assert "There is nothing here" in words or "doesn’t exist" in words
+    assert reverse("admin:staff_search") in words
+
+
+def test_PR7_staff_without_the_right_are_told_within_the_staffs_own_frame(client):
+    client.force_login(person_with("view_invoice"))
+    answer = client.get(reverse("admin:accounts_billingaccount_changelist"))
+    assert answer.status_code == 403
+    assert "your rights do not reach this" in answer.content.decode()
+    assert reverse("admin:index") in answer.content.decode()
+
+
+def test_who_signs_out_as_staff_comes_to_the_portals_own_sign_in(client, staff):
+    answer = client.post(reverse("admin:logout"))
+    assert (answer.status_code, answer.headers["Location"]) == (302, reverse("account_login"))
+    assert "_auth_user_id" not in client.session
+
+
+def test_PR7_customers_are_told_within_their_own_frame(client):
+    client.force_login(UserFactory())
+    answer = client.get("/nothing/here/")
+    assert (answer.status_code, "no role on" in answer.content.decode()) == (404, True)

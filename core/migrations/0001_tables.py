@@ -5,7 +5,7 @@ import django.utils.timezone
 import pgtrigger.compiler
 from django.db import migrations, models
 
-from core.migration_operations import AddTrigger
+from core.migration_operations import AddTrigger, together
 
 
 class Migration(migrations.Migration):
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
         ('pghistory', '0007_auto_20250421_0444'),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='HistoryContext',
             fields=[
@@ -233,4 +233,4 @@ class Migration(migrations.Migration):
             model_name='messageattempt',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='759568b1b774a5416effca38ebb77da427c1d13a', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_69a88', table='core_messageattempt', when='BEFORE')),
         ),
-    ]
+    ])

@@ -104,6 +104,7 @@ from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import capfirst
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
@@ -798,7 +799,7 @@ def error_summary(form: Form) -> dict[str, Any]:
     for name, messages in form.errors.items():
         if name in form.fields:
             target = form[name].id_for_label or form[name].auto_id
-            errors += [(target, f"{form[name].label}: {message}") for message in messages]
+            errors += [(target, f"{capfirst(form[name].label)}: {message}") for message in messages]
     return {"errors": errors}
 
 

@@ -144,6 +144,14 @@ def test_whoever_looks_for_work_asks_for_all_jobs_in_one_statement(django_assert
     )
     assert jobs.waiting() == []
 
+    slots = [JobSlot.objects.create(job="core.tidy", slot=START + timedelta(days=day)) for day in (0, 1)]
+    assert [job.name for job in jobs.waiting()] == ["core.tidy"]
+    JobSlot.objects.filter(pk=slots[0].pk).update(finished_at=START)
+    JobClaim.objects.create(
+        job="core.tidy", row_id=slots[1].pk, token=uuid4(), until=timezone.now() + jobs.LEASE, tries_left=5
+    )
+    assert jobs.waiting() == []
+
 
 # --- Failures -----------------------------------------------------------------------------------
 

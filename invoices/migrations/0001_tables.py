@@ -10,7 +10,7 @@ import subscriptions.models
 from django.conf import settings
 from django.db import migrations, models
 
-from core.migration_operations import AddTrigger
+from core.migration_operations import AddTrigger, together
 
 
 class Migration(migrations.Migration):
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
         ('subscriptions', '0001_tables'),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='ChargeImport',
             fields=[
@@ -896,4 +896,4 @@ class Migration(migrations.Migration):
             model_name='vatgroup',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='3af97a5d5a6b6a7806c1834588c1c08555aa3159', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_f0069', table='invoices_vatgroup', when='BEFORE')),
         ),
-    ]
+    ])

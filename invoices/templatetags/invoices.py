@@ -129,12 +129,10 @@ def voided_by(invoice: Invoice) -> Correction | None:
 
 
 @register.inclusion_tag("invoices/_delivery_panel.html", takes_context=True)
-def delivery_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
-    """To whom the invoice was mailed and what became of each mail, those that need somebody first.
-
-    Two statements, with mails or without: those say why there is none.
-    """
-    deliveries = deliveries_of(invoice)
+def delivery_panel(context: Context, invoice: Invoice, has_mails: bool) -> dict[str, Any]:
+    """To whom the invoice was mailed and what became of each mail, those that need somebody first; without mails, why
+    there is none. Two statements, or one."""
+    deliveries = deliveries_of(invoice) if has_mails else []
     return {
         "invoice": invoice,
         "deliveries": [_shown(delivery) for delivery in deliveries],

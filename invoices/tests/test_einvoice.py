@@ -25,7 +25,7 @@ from core.templatetags.ui import money
 from invoices.documents.archive import read_document
 from invoices.documents.einvoice import NotExpressible, cii_of, marked, terms_of, ubl_of
 from invoices.documents.payload import ExchangedVat, InvoicePayload, Line, Postal, Section, VatRow
-from invoices.documents.render import render_invoice
+from invoices.documents.render import finished, render, render_invoice, request_of
 from invoices.documents.source import payload_of
 from invoices.models import Document, Posting
 from invoices.tests.factories import InvoiceFactory
@@ -243,6 +243,12 @@ def test_L7_the_pdf_is_a_factur_x_file_and_still_pdf_a_3a_and_ua_1():
     assert reader.attachments == {"factur-x.xml": [cii_of(whole)]}
     [attached] = reader.trailer["/Root"]["/AF"]
     assert attached.get_object()["/AFRelationship"] == "/Alternative"
+
+
+def test_L7_the_mark_makes_the_file_smaller_for_storage_and_mail():
+    whole = payload(40)
+    raw = render(request_of(whole))
+    assert len(finished(raw, whole).pdf) < 0.6 * len(raw.pdf)
 
 
 def test_L4_marking_gives_the_same_bytes_each_time_and_refuses_a_pdf_that_is_none_of_ours():

@@ -6,7 +6,7 @@ import pgtrigger.compiler
 from django.conf import settings
 from django.db import migrations, models
 
-from core.migration_operations import AddTrigger
+from core.migration_operations import AddTrigger, together
 
 
 class Migration(migrations.Migration):
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
         ('subscriptions', '0001_tables'),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='GatewayHealth',
             fields=[
@@ -1166,4 +1166,4 @@ class Migration(migrations.Migration):
             model_name='writeoff',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='a3f36fbc40971d26060b0e5c846ef6347e085851', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_34d67', table='payments_writeoff', when='BEFORE')),
         ),
-    ]
+    ])

@@ -167,7 +167,8 @@ def _charge(row: CollectionStep, at: datetime) -> None:
     reasons: set[str] = set()
     if _awaits_debit(case.invoice, on):
         return _charged(row, StepOutcome.WAITS, reasons, at)
-    for method in methods_to_charge(case.invoice, on=on):
+    chosen = ProfileMethods.objects.filter(profile=case.invoice.profile_id).select_related("default", "backup").first()
+    for method in chargeable(chosen, case.invoice, on=on):
         try:
             payment = pay_invoices(
                 [case.invoice],
@@ -211,13 +212,13 @@ def _charged(row: CollectionStep, outcome: StepOutcome, reasons: set[str], at: d
         _done(case, step)
 
 
-def methods_to_charge(invoice: Invoice, *, on: date) -> list[PaymentMethod]:
-    """What may be charged for it without anybody asking, in order: the default, then the backup.
+def chargeable(chosen: ProfileMethods | None, invoice: Invoice, *, on: date) -> list[PaymentMethod]:
+    """What may be charged for it without anybody asking, in order: the default, then the backup. One statement for each
+    card among them.
 
     Not a direct debit, which is collected on the day that was announced (I19); not what expired; and not what was
     refused for good, or wants its holder, until somebody pays with it, mends or replaces it.
     """
-    chosen = ProfileMethods.objects.filter(profile=invoice.profile_id).select_related("default", "backup").first()
     if chosen is None or not chosen.charges_automatically:
         return []
     cards = [method for method in (chosen.default, chosen.backup) if method and method.family == Family.CARD]
@@ -231,24 +232,6 @@ def _is_refused(method: PaymentMethod, invoice: Invoice) -> bool:
     failed = Payment.objects.filter(method=method, allocations__invoice=invoice, status=PaymentStatus.FAILED)
     latest = failed.order_by("-pk").first()
     return latest is not None and explain(latest.decline_reason).asks_person
-
-
-def next_charge(invoice: Invoice, *, on: date) -> tuple[date, PaymentMethod] | None:
-    """When the invoice is charged by itself, and with what (P9); None where somebody has to pay it."""
-    if invoice.status != InvoiceStatus.DUE or invoice.kind != "invoice" or invoice.due_date is None:
-        return None
-    notices = DebitNotice.objects.filter(invoice=invoice, status="announced").select_related("mandate__method")
-    if notice := notices.first():
-        return notice.collects_on, notice.mandate.method
-    case = CollectionCase.objects.open().filter(invoice=invoice).first()
-    cards = methods_to_charge(invoice, on=on)
-    if not cards:
-        return None
-    if case is None:
-        return (max(invoice.due_date, on), cards[0])
-    schedule = schedule_for(case, invoice.profile)
-    charge = day_of(schedule, Act.CHARGE, after=case.last_day)
-    return (max(case.day_of(charge), on), cards[0]) if charge is not None else None
 
 
 # --- Promises -----------------------------------------------------------------------------------

@@ -55,12 +55,6 @@ def balances_seen(account: BillingAccount, *, to: Any) -> list[tuple[BillingProf
     return [(profile, Money(left[profile.pk], profile.currency)) for profile in rows]
 
 
-def balance_of(profile: BillingProfile) -> Money:
-    """How much of what was overpaid is left on the profile."""
-    lots = balances_of(profile.account).filter(profile=profile)
-    return Money(sum(lots.values_list("balance_minor", flat=True)), profile.currency)
-
-
 def refunded_of_balance(payment: Payment) -> Money:
     """How much of what was kept of a payment went back by refunds."""
     parts = RefundPart.objects.filter(refund__payment=payment, allocation=None)

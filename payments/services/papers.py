@@ -21,6 +21,7 @@ from core.policy import Action, demand
 from core.states import move
 from invoices.documents.keeping import keep
 from invoices.documents.render import RenderFailed, RenderRefused, render
+from invoices.models import Invoice
 from invoices.states import DocumentStatus
 from payments.mail import send_receipt
 from payments.models import Paper, PaperKind, Payment, Refund
@@ -39,16 +40,24 @@ MAILED_WITHIN = timedelta(days=1)
 
 def ask_for_receipt(payment: Payment) -> Paper:
     """Have the receipt of a payment made, once, in the caller's transaction. The mail follows when it is there."""
-    first = payment.allocations.select_related("invoice").order_by("invoice_id").first()
-    language = payment.user.language if payment.user else first.invoice.language if first else "en"
     values = {
         "kind": PaperKind.RECEIPT,
         "account": payment.account,
         "profile": payment.profile,
         "currency": payment.currency,
-        "language": language[:2],
+        "language": _language_of(payment)[:2],
     }
     return Paper.objects.get_or_create(payment=payment, defaults=values)[0]
+
+
+def _language_of(payment: Payment) -> str:
+    """That of who paid; of money that came by itself that of the invoices it paid, or of the profile's latest."""
+    if payment.user:
+        return payment.user.language
+    invoices = Invoice.objects.filter(profile=payment.profile_id).issued()
+    paid = invoices.filter(allocations__payment=payment).order_by("pk")
+    invoice = paid.first() or invoices.order_by("-pk").first()
+    return invoice.language if invoice else "en"
 
 
 def ask_for_refund_proof(refund: Refund) -> Paper:

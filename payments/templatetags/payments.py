@@ -1,6 +1,6 @@
 """What pages of other apps show of payments.
 
-{% payment_panel invoice %}                       the payments of an invoice, latest first
+{% payment_panel invoice has_moves %}             the payments of an invoice, latest first
 {% payment_button invoice %}                      Pay now, or why not, for block commands
 {% gateway_rest as rests_until %}                 until when the payment provider is left alone; None where it answers
 {% open_attempt invoice as processing %}          the ids of invoices with an attempt that is not over:
@@ -29,11 +29,10 @@ from core.templatetags.ui import link_button
 from invoices.models import CreditMove, CreditTransaction, Invoice
 from payments.declines import Decline, explain
 from payments.gateways.breaker import rest_of
-from payments.models import Allocation, CollectionCase, Pace, PayLink, Payment, ProfileMethods, Standing
+from payments.models import Allocation, CollectionCase, Pace, Payment, ProfileMethods, Standing
 from payments.schedule import RED_FROM, Act, day_of
 from payments.services.cases import schedule_for
-from payments.services.collecting import next_charge
-from payments.services.overpaid import balance_of
+from payments.services.outlook import outlook_of
 from payments.states import AllocationStatus, PaymentStatus
 from profiles.models import BillingProfile
 from subscriptions.models import Subscription
@@ -66,8 +65,10 @@ def pay_now(context: Context, invoice: Invoice, processing: Container[int]) -> s
 
 
 @register.inclusion_tag("payments/_payment_panel.html", takes_context=True)
-def payment_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
-    """The payments of an invoice with their outcome: paid, declined and why, or under way."""
+def payment_panel(context: Context, invoice: Invoice, has_moves: bool = True) -> dict[str, Any]:
+    """The payments of an invoice with their outcome: paid, declined and why, or under way. `has_moves` is False where
+    none of it was paid from a balance."""
+    moves = CreditTransaction.objects.filter(invoice=invoice, kind=CreditMove.PAID).order_by("-pk")
     return {
         "request": context.get("request"),
         "user": context.get("user"),
@@ -76,7 +77,7 @@ def payment_panel(context: Context, invoice: Invoice) -> dict[str, Any]:
             (payment, Money(payment.part_minor, payment.currency), _decline(payment))
             for payment in _payments_of(invoice)[:SHOWN]
         ],
-        "from_balance": CreditTransaction.objects.filter(invoice=invoice, kind=CreditMove.PAID).order_by("-pk")[:SHOWN],
+        "from_balance": moves[:SHOWN] if has_moves else [],
     }
 
 
@@ -113,22 +114,20 @@ def collection_box(context: Context, invoice: Invoice) -> dict[str, Any]:
     user, now = context["user"], timezone.now()
     on = timezone.localdate(now)
     is_open = invoice.status == "due" and invoice.kind == "invoice"
-    case = CollectionCase.objects.open().filter(invoice=invoice).first() if is_open else None
+    outlook = outlook_of(invoice, at=now) if is_open else None
+    case = outlook.case if outlook else None
     can_pay = is_open and may(user, Action.INVOICE_PAY, invoice)
     return {
         "request": context.get("request"),
         "user": user,
         "csrf_token": context.get("csrf_token"),
         "invoice": invoice,
-        "is_open": is_open,
-        "charge": next_charge(invoice, on=on) if is_open else None,
+        "outlook": outlook,
         "is_overdue": is_open and invoice.is_overdue(on),
-        "case": case,
         "disabled_on": _disabled_on(case),
         "is_promised": case is not None and case.is_promised(on),
         "can_pay": can_pay,
-        "balance": balance_of(invoice.profile) if is_open else None,
-        "links": PayLink.objects.filter(invoice=invoice).working(now).count() if can_pay else 0,
+        "links": outlook.links if outlook and can_pay else 0,
     }
 
 

@@ -1,6 +1,6 @@
 """Collecting: the calendar of §3.9, each step once and at its time, nothing after the money (S3-16, P9, P18, P20)."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from itertools import pairwise, product
 from zoneinfo import ZoneInfo
@@ -25,7 +25,8 @@ from payments.legal import collection_costs
 from payments.models import CollectionCase, CollectionStep, Pace, Payment, ProfileMethods, Standing
 from payments.schedule import FASTER, SCHEDULES, Act, Way, day_of, is_in_order
 from payments.services.cases import schedule_for
-from payments.services.collecting import next_charge, promise_to_pay
+from payments.services.collecting import promise_to_pay
+from payments.services.outlook import outlook_of
 from payments.services.pay import pay_invoices
 from payments.tests.factories import PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory, SubscriptionProfileFactory
@@ -291,7 +292,7 @@ def test_3_9_one_promise_per_case(profile, invoice):
 def test_3_9_the_default_method_is_charged_on_the_due_date(profile, invoice):
     card = PaymentMethodFactory(account=profile.account, default_for=[profile])
     live_through(date(2026, 11, 20), 15)
-    assert next_charge(invoice, on=date(2026, 12, 4)) == (DUE, card)
+    assert outlook_of(invoice, at=datetime(2026, 12, 4, 12, tzinfo=AMSTERDAM)).charge == (DUE, card)
     assert not Payment.objects.exists()
     live_through(DUE, 2)
     payment = Payment.objects.get()
@@ -353,7 +354,7 @@ def test_3_9_nothing_is_charged_where_the_switch_is_off(profile, invoice):
     live_through(date(2026, 11, 20), 30)
     assert not Payment.objects.exists()
     assert [act for _day, act in steps(invoice)][:2] == ["announce", "remind"]
-    assert next_charge(invoice, on=DUE) is None
+    assert outlook_of(invoice, at=datetime.combine(DUE, time(12), AMSTERDAM)).charge is None
 
 
 def test_I16_a_crash_after_the_charge_charges_once(profile, invoice, monkeypatch):

@@ -10,7 +10,7 @@ from core.policy import Role
 from invoices.tests.factories import InvoiceFactory
 from payments.models import CollectionCase, ProfileMethods
 from payments.services.cases import stand
-from payments.tests.factories import PaymentMethodFactory
+from payments.tests.factories import PaymentFactory, PaymentMethodFactory
 from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 from subscriptions.tests.factories import SubscriptionFactory
 
@@ -45,6 +45,21 @@ def test_P9_the_invoice_says_when_it_is_charged_and_with_what(client, payer, pro
     words = text(client, "invoice", invoice.code)
     assert "Next charge on" in words
     assert str(card) in words
+
+
+@pytest.mark.parametrize(("paid", "statements"), [(False, 14), (True, 11)])
+def test_PR1_the_page_of_an_invoice_asks_for_nothing_that_is_not_there(
+    client, payer, profile, paid, statements, django_assert_num_queries
+):
+    """Session, person, roles, invoice; lines, changes, VAT, payments, documents, mails, and what else there is. Of an
+    open one how it stands, how the card did that may be charged, and whether the provider answers."""
+    PaymentMethodFactory(account=profile.account, default_for=[profile])
+    invoice = InvoiceFactory(profile=profile, issue_date=timezone.localdate())
+    if paid:
+        PaymentFactory(invoices=[invoice])
+    text(client, "invoice", invoice.code)
+    with django_assert_num_queries(statements):
+        text(client, "invoice", invoice.code)
 
 
 def test_P9_it_says_nothing_of_a_charge_where_somebody_has_to_pay(client, payer, late):

@@ -33,6 +33,8 @@ from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+# As somebody would write it: ids of rows, which count on through all tests, and parts of UUIDs meet it by chance.
+CODE = re.compile(rf"(?<![\w.:,\[(-])(?<!, )(?<!': ){SECURITY_CODE}(?![\w-])")
 OTHERS = ["4929123456789012", "NL02ABNA0123456789"]  # of the right form, and refused
 CARDS = ["visa", "amex", "no_funds", "checked_once", "never", "prepaid", "cut_after", "silent", "other_amount"]
 ACCOUNTS = ["account", "account_empty", "account_returned", "account_refused"]
@@ -49,7 +51,7 @@ def every_text():
     with connection.cursor() as cursor:
         tables = connection.introspection.table_names(cursor)
         for table in tables:
-            cursor.execute(f"SELECT t::text FROM {connection.ops.quote_name(table)} t")
+            cursor.execute(f"SELECT row_to_json(t)::text FROM {connection.ops.quote_name(table)} t")
             for (row,) in cursor.fetchall():
                 yield table, row
 
@@ -108,7 +110,23 @@ def test_PR12_L11_no_number_stays_in_tables_log_jobs_or_mail(
     assert {"payments_payment", "core_message", "sandbox_card", "core_jobclaim"} <= {table for table, _row in stored}
     assert mailoutbox
     assert [number for number in numbers() if number in everything] == []
-    assert re.findall(rf"(?<![\w.]){SECURITY_CODE}(?!\w)", everything) == []
+    assert CODE.findall(everything) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_code"),
+    [
+        (f'{{"id":1,"note":"{SECURITY_CODE}"}}', True),
+        (f'{{"id":1,"note":"Code: {SECURITY_CODE}."}}', True),
+        (f'{{"id":1,"data":{{"code": "{SECURITY_CODE}"}}}}', True),
+        (f"number=4242&code={SECURITY_CODE}&holder=T", True),
+        (f"{{'code': '{SECURITY_CODE}'}}", True),
+        (f'{{"id":{SECURITY_CODE},"note":"4f0c9a52-{SECURITY_CODE}-4b1e-{SECURITY_CODE}-0d1e2f3a4b5c"}}', False),
+        (f"[('send', [{SECURITY_CODE}, {SECURITY_CODE}])] {{'user': {SECURITY_CODE}}} 12.{SECURITY_CODE}", False),
+    ],
+)
+def test_L11_a_security_code_is_told_from_the_id_of_a_row(text, is_code):
+    assert bool(CODE.search(text)) == is_code
 
 
 def test_T31_ten_cards_an_hour_for_one_account_and_other_tenants_notice_nothing(client, profile):

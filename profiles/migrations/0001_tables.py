@@ -7,7 +7,7 @@ import profiles.time_zones
 from django.conf import settings
 from django.db import migrations, models
 
-from core.migration_operations import AddTrigger
+from core.migration_operations import AddTrigger, together
 
 
 class Migration(migrations.Migration):
@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
         ('pghistory', '0007_auto_20250421_0444'),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='BillingProfile',
             fields=[
@@ -354,4 +354,4 @@ class Migration(migrations.Migration):
             model_name='profileroleevent',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='d4c7250e4430d8301a10b45cba87e24574f58ed3', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_522f6', table='profiles_profileroleevent', when='BEFORE')),
         ),
-    ]
+    ])

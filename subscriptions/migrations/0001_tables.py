@@ -6,7 +6,7 @@ import subscriptions.models
 from django.conf import settings
 from django.db import migrations, models
 
-from core.migration_operations import AddTrigger
+from core.migration_operations import AddTrigger, together
 
 
 class Migration(migrations.Migration):
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         ('profiles', '0001_tables'),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='Product',
             fields=[
@@ -263,4 +263,4 @@ class Migration(migrations.Migration):
             model_name='subscriptionmove',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='5bd15673367e39a61f88cddada9c19fd03b7c63c', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_fac84', table='subscriptions_subscriptionmove', when='BEFORE')),
         ),
-    ]
+    ])

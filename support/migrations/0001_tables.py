@@ -5,7 +5,7 @@ import pgtrigger.compiler
 from django.conf import settings
 from django.db import migrations, models
 
-from core.migration_operations import AddTrigger
+from core.migration_operations import AddTrigger, together
 
 
 class Migration(migrations.Migration):
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         ('profiles', '0001_tables'),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='SupportMessage',
             fields=[
@@ -106,4 +106,4 @@ class Migration(migrations.Migration):
             model_name='supportmessage',
             trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION '% cannot be emptied', TG_TABLE_NAME USING ERRCODE = 'check_violation';", hash='d108d666af9ad87efbe481724f212bb433fe5629', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_8ca42', table='support_supportmessage', when='BEFORE')),
         ),
-    ]
+    ])

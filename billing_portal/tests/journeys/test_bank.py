@@ -69,7 +69,7 @@ def test_P24_T40_staff_take_in_a_statement_book_what_is_suggested_undo_it_and_se
     joris.follows("Undo")
     joris.reads("Undo a booking")
     joris.presses("Undo")
-    joris.sees("Please correct the error below.")
+    joris.sees("One thing needs another look")
     joris.looks()
     joris.types("Reason", WHY)
     joris.presses("Undo")

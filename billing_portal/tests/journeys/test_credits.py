@@ -47,7 +47,7 @@ def test_S2_23_S2_24_S2_25_a_credit_is_given_used_and_about_to_expire(person, ma
     staff.types("last day", "04042099" if staff.way.means == KEYBOARD else "2099-04-04")
     staff.types("description", "Sorry for the outage")
     staff.presses("Look at it once more")
-    staff.sees("Please correct the error below.")
+    staff.sees("One thing needs another look")
     staff.looks()
     staff.types("reason", "Ticket 4711")
     staff.presses("Look at it once more")

@@ -107,3 +107,11 @@ def said(somebody, one: str, more: str) -> str:
     """Of one, in the language of that person."""
     with somebody.speaking():
         return ngettext(one, more, 1)
+
+
+def test_PR7_an_address_of_staff_that_leads_nowhere_leads_back(joris):
+    joris.opens(reverse("admin:index") + "nothing/here/")
+    joris.sees("There is nothing here")
+    joris.looks()
+    joris.follows("To the start page of staff")
+    joris.sees("Support requests")
