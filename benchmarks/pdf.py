@@ -30,7 +30,7 @@ from pypdf import PdfReader
 from core import jobs
 from core.testing import start_process
 from invoices.documents import worker
-from invoices.documents.einvoice import marked
+from invoices.documents.mark import marked
 from invoices.documents.render import request_of
 from invoices.documents.source import payload_of
 from invoices.models import Document, Invoice

@@ -5,7 +5,6 @@ from the same dictionary of business terms (BT-…) by the `factur-x` package, s
 figures are those of the payload: nothing is computed here except the price of a line that has none.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -18,7 +17,6 @@ from core.money import Money, exponent
 from .payload import InvoicePayload, Line, Party, Postal, Supplier, VatRow
 from .printed import UNPRINTABLE
 
-CII_NAME = "factur-x.xml"
 LEVEL = "en16931"
 # EN 16931 writes amounts in two decimals at most.
 DECIMALS = 2
@@ -238,59 +236,3 @@ def _plain(value: Decimal) -> str:
 def _text(words: str) -> str:
     """As XML can hold it: without controls and marks that turn the direction. Never empty."""
     return " ".join(UNWRITABLE.sub(" ", UNPRINTABLE.sub(" ", words)).split()) or "–"
-
-
-# --- The mark of Factur-X ------------------------------------------------------------------------
-
-_SCHEMA = """<rdf:li rdf:parseType="Resource"><pdfaSchema:schema>Factur-X PDFA Extension Schema</pdfaSchema:schema>
-<pdfaSchema:namespaceURI>urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#</pdfaSchema:namespaceURI>
-<pdfaSchema:prefix>fx</pdfaSchema:prefix><pdfaSchema:property><rdf:Seq>{properties}</rdf:Seq></pdfaSchema:property>
-</rdf:li>"""
-_PROPERTY = """<rdf:li rdf:parseType="Resource"><pdfaProperty:name>{name}</pdfaProperty:name>
-<pdfaProperty:valueType>Text</pdfaProperty:valueType><pdfaProperty:category>external</pdfaProperty:category>
-<pdfaProperty:description>{description}</pdfaProperty:description></rdf:li>"""
-_PROPERTIES = {
-    "DocumentFileName": ("name of the embedded XML invoice file", CII_NAME),
-    "DocumentType": ("INVOICE", "INVOICE"),
-    "Version": ("version of the Factur-X data", "1.0"),
-    "ConformanceLevel": ("conformance level of the Factur-X data", "EN 16931"),
-}
-_BAG = "<pdfaExtension:schemas><rdf:Bag>"
-
-
-def marked(pdf: bytes) -> bytes:
-    """The PDF whose metadata say that it is a Factur-X invoice; everything else in it stays as it was.
-
-    The same bytes for the same PDF. Raises ValueError for a PDF without the metadata of PDF/A.
-    """
-    import pikepdf  # noqa: PLC0415
-
-    with pikepdf.open(io.BytesIO(pdf)) as document:
-        metadata = document.Root.Metadata.read_bytes().decode()
-        if _BAG not in metadata:
-            raise ValueError("the metadata of the PDF have no place for an extension schema")
-        metadata = metadata.replace(_BAG, _BAG + _schema(), 1)
-        metadata = metadata.replace("</rdf:RDF>", _description() + "</rdf:RDF>", 1)
-        document.Root.Metadata.write(metadata.encode())
-        result = io.BytesIO()
-        document.save(
-            result,
-            # The tags of a page are many small objects; together they are compressed, and the file is half its size.
-            object_stream_mode=pikepdf.ObjectStreamMode.generate,
-            deterministic_id=True,
-            linearize=False,
-            # The compiler wrote the version, and writing it again costs a fifth of the time.
-            fix_metadata_version=False,
-        )
-        return result.getvalue()
-
-
-def _schema() -> str:
-    properties = (_PROPERTY.format(name=name, description=said) for name, (said, _value) in _PROPERTIES.items())
-    return _SCHEMA.format(properties="".join(properties))
-
-
-def _description() -> str:
-    values = "".join(f"<fx:{name}>{value}</fx:{name}>" for name, (_said, value) in _PROPERTIES.items())
-    namespace = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
-    return f'<rdf:Description rdf:about="" xmlns:fx="{namespace}">{values}</rdf:Description>'

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from .codes import qr, transfer_qr
-from .einvoice import cii_of, is_expressible, marked
+from .einvoice import cii_of, is_expressible
+from .mark import marked
 from .payload import InvoicePayload, Supplier
 from .printed import clean_text, printed
 

@@ -14,13 +14,17 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import typst
+from PIL import Image
 from pypdf import PdfReader
+from zxingcpp import read_barcodes
 
 from core.money import Money
 from invoices.documents import render
-from invoices.documents.payload import Party, Section
+from invoices.documents.payload import Check, Party, Section, TransferInstructions
 from invoices.documents.printed import TEXT_LIMIT, clean_text, printed
 from invoices.documents.render import RenderFailed, Worker, finished, render_invoice, request_of
+from invoices.documents.worker import TEMPLATES, fonts
 from invoices.tests.payloads import euro, payload
 
 # One word in each of forty scripts and more, as names are written with.
@@ -132,6 +136,29 @@ def test_it_claims_pdf_a_3a_and_pdf_ua_1_and_is_tagged_titled_and_in_its_languag
     assert root["/MarkInfo"]["/Marked"] == True  # noqa: E712 - a PDF boolean
     assert root["/ViewerPreferences"]["/DisplayDocTitle"] == True  # noqa: E712
     assert "/StructTreeRoot" in root
+
+
+def test_EPC069_both_codes_are_read_from_the_page_by_what_scans_them():
+    transfer = TransferInstructions("Müller & Łukasz B.V.", "NL91ABNA0417164300", "RF18539007547034", bic="ABNANL2A")
+    check = Check("7k3m9qxt2hwa", "https://billing.example.com/check/7k3m9qxt2hwa/")
+    invoice = payload(2, transfer=transfer, check=check)
+    asked = json.loads(request_of(invoice))
+    template = TEMPLATES["invoice"]
+
+    page = typst.compile(
+        str(template),
+        root=str(template.parent),
+        font_paths=fonts(),
+        format="png",
+        ppi=150,
+        sys_inputs={name: asked[name] for name in ("data", "logo", "accent", "pictures", "einvoice")},
+    )
+
+    found = {code.bytes for code in read_barcodes(Image.open(io.BytesIO(page)).convert("L"))}
+    amount = f"EUR{invoice.due.amount:f}"
+    # EPC069-12: the third line says that the text is UTF-8.
+    lines = ["BCD", "002", "1", "SCT", transfer.bic, transfer.holder, transfer.iban, amount, "", transfer.reference]
+    assert found == {"\n".join(lines).encode(), check.url.encode()}
 
 
 def test_every_font_of_it_is_embedded():

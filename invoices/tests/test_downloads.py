@@ -174,7 +174,7 @@ def test_the_qr_code_of_a_transfer_is_for_euros_that_are_owed():
         "reference": "RF18539007547034",
     }
 
-    assert transfer_qr(amount=euro(166_279), **facts).startswith("<svg")
+    assert "<svg" in transfer_qr(amount=euro(166_279), **facts)
     assert transfer_qr(amount=euro(0), **facts) == ""
     assert transfer_qr(amount=euro(100_000_000_000), **facts) == ""
     assert transfer_qr(amount=type(euro(1))(100, "USD"), **facts) == ""

@@ -9,12 +9,14 @@ from datetime import date
 from decimal import Decimal
 from importlib.resources import files
 
+import pikepdf
 import pytest
 from django.conf import settings
 from django.db.models import Sum
 from django.urls import reverse
 from django.utils.translation import gettext, override
 from lxml import etree
+from pikepdf import Stream
 from pypdf import PdfReader, PdfWriter
 from saxonche import PySaxonProcessor
 
@@ -23,7 +25,8 @@ from core import jobs
 from core.money import Money
 from core.templatetags.ui import money
 from invoices.documents.archive import read_document
-from invoices.documents.einvoice import NotExpressible, cii_of, marked, terms_of, ubl_of
+from invoices.documents.einvoice import NotExpressible, cii_of, terms_of, ubl_of
+from invoices.documents.mark import marked
 from invoices.documents.payload import ExchangedVat, InvoicePayload, Line, Postal, Section, VatRow
 from invoices.documents.render import finished, render, render_invoice, request_of
 from invoices.documents.source import payload_of
@@ -245,24 +248,81 @@ def test_L7_the_pdf_is_a_factur_x_file_and_still_pdf_a_3a_and_ua_1():
     assert attached.get_object()["/AFRelationship"] == "/Alternative"
 
 
-def test_L7_the_mark_makes_the_file_smaller_for_storage_and_mail():
-    whole = payload(40)
+@pytest.mark.parametrize("lines", [1, 40])
+def test_L7_L4_the_mark_changes_metadata_and_nothing_else(lines):
+    whole = payload(lines)
     raw = render(request_of(whole))
-    assert len(finished(raw, whole).pdf) < 0.6 * len(raw.pdf)
+    made = finished(raw, whole)
+
+    with pikepdf.open(io.BytesIO(raw.pdf)) as before, pikepdf.open(io.BytesIO(made.pdf)) as after:
+        assert after.check_pdf_syntax() == []
+        assert len(after.objects) == len(before.objects)
+        changed = [
+            new
+            for old, new in zip(before.objects, after.objects, strict=True)
+            if old.unparse() != new.unparse()
+            or (isinstance(old, Stream) and old.read_raw_bytes() != new.read_raw_bytes())
+        ]
+        assert [found.objgen for found in changed] == [after.Root.Metadata.objgen]
 
 
-def test_L4_marking_gives_the_same_bytes_each_time_and_refuses_a_pdf_that_is_none_of_ours():
+def test_L7_a_large_file_is_made_smaller_for_storage_and_mail():
+    whole = payload(200)
+    raw = render(request_of(whole))
+
+    made = finished(raw, whole).pdf
+
+    assert len(made) < 0.5 * len(raw.pdf)
+    reader = PdfReader(io.BytesIO(made))
+    assert "<fx:Version>1.0</fx:Version>" in reader.trailer["/Root"]["/Metadata"].get_data().decode()
+    assert reader.attachments == {"factur-x.xml": [cii_of(whole)]}
+    assert squeezed(text_of(made)) == squeezed(text_of(raw.pdf))
+
+
+def test_L4_marking_gives_the_same_bytes_each_time():
     made = render_invoice(payload(2)).pdf
 
     assert render_invoice(payload(2)).pdf == made
     assert made[:5] == b"%PDF-"
+
+
+def test_T37_words_of_people_are_never_taken_for_the_metadata():
+    words = "<pdfaExtension:schemas><rdf:Bag></rdf:RDF>/Metadata 1 0 R xref trailer<<>>startxref"
+    case = payload(2)
+    case = replace(case, seller=replace(case.seller, name=words), profile_name=words, number=words)
+
+    made = render_invoice(case).pdf
+
+    with pikepdf.open(io.BytesIO(made)) as document:
+        assert document.check_pdf_syntax() == []
+        xmp = document.Root.Metadata.read_bytes().decode()
+    tree = etree.fromstring(xmp[xmp.index("<x:xmpmeta") : xmp.index("</x:xmpmeta>") + 12].encode())
+    assert len(tree.xpath("//*[local-name()='DocumentFileName']")) == 1
+
+
+def without_place_for_a_mark():
     plain = io.BytesIO()
     writer = PdfWriter()
     writer.add_blank_page(100, 100)
     writer.xmp_metadata = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
     writer.write(plain)
-    with pytest.raises(ValueError, match="extension schema"):
-        marked(plain.getvalue())
+    return plain.getvalue()
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda made: b"",
+        lambda made: b"%PDF-1.7 xref\n0 ",
+        lambda made: made[:-100],
+        lambda made: made.replace(b"/Metadata ", b"/Metabeta "),
+        lambda made: made.replace(b"<pdfaExtension:schemas><rdf:Bag>", b"<pdfaExtension:schemas><rdf:Beg>"),
+        lambda made: without_place_for_a_mark(),
+    ],
+)
+def test_L4_a_pdf_that_is_none_of_ours_is_refused_and_not_spoilt(spoilt):
+    with pytest.raises(ValueError, match=r"laid out|extension schema"):
+        marked(spoilt(render(request_of(payload(1))).pdf))
 
 
 # --- The same figures everywhere -----------------------------------------------------------------
