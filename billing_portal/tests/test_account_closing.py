@@ -200,7 +200,8 @@ BLOCKERS = [
 
 
 @pytest.mark.parametrize(("hangs", "code"), BLOCKERS)
-def test_P4_each_blocker_is_named_linked_and_refuses(client, profile, owner, hangs, code):
+def test_P4_each_blocker_is_named_linked_and_refuses(client, time_machine, profile, owner, hangs, code):
+    time_machine.move_to(f"{TODAY} 10:00")
     account = profile.account
     assert standing(account) == []
     hangs(profile)

@@ -121,7 +121,8 @@ def warned(profile):
         (warned, "NotSupported"),
     ],
 )
-def test_each_blocker_is_named_linked_and_refuses(client, profile, owner, hangs, code):
+def test_each_blocker_is_named_linked_and_refuses(client, time_machine, profile, owner, hangs, code):
+    time_machine.move_to(f"{TODAY} 10:00")
     hangs(profile)
 
     assert code in standing(profile)
