@@ -96,7 +96,8 @@ def test_S37_a_transfer_of_too_much_pays_the_invoice_and_keeps_the_rest(seller, 
     assert_well()
 
 
-def test_S37_the_next_invoice_uses_what_was_overpaid(seller, profile):
+def test_S37_the_next_invoice_uses_what_was_overpaid(time_machine, seller, profile):
+    time_machine.move_to("2026-11-21 10:00")
     transferred(InvoiceFactory(profile=profile), "150.00", iban=seller.iban)
     SubscriptionFactory(profile=profile, unit_price=Decimal(100), started_on=date(2026, 12, 1))
     CreditLot.objects.get()

@@ -27,6 +27,10 @@ from profiles.tests.factories import BillingProfileFactory, ProfileRoleFactory
 pytestmark = pytest.mark.django_db
 
 
+# The guard of the database goes by its own clock.
+YEAR = timezone.localdate().year
+
+
 @pytest.fixture(autouse=True)
 def media(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path / "media"
@@ -50,11 +54,12 @@ def abroad(country="DE"):
 
 
 @pytest.mark.parametrize(
-    ("on", "goes"), [(date(2018, 12, 31), True), (date(2019, 1, 1), False), (date(2025, 1, 1), False)]
+    ("on", "goes"),
+    [(date(YEAR - 8, 12, 31), True), (date(YEAR - 7, 1, 1), False), (date(YEAR - 1, 1, 1), False)],
 )
 def test_L5_a_document_goes_seven_years_after_the_year_of_its_invoice_and_not_before(on, goes):
     invoice = issued(on)
-    assert _documents(date(2026, 11, 21)).filter(invoice=invoice).exists() is goes
+    assert _documents(date(YEAR, 11, 21)).filter(invoice=invoice).exists() is goes
     if goes:
         invoice.documents.all().delete()
         return
@@ -62,11 +67,11 @@ def test_L5_a_document_goes_seven_years_after_the_year_of_its_invoice_and_not_be
         invoice.documents.all().delete()
 
 
-@pytest.mark.parametrize(("year", "goes"), [(2018, False), (2016, False), (2015, True)])
+@pytest.mark.parametrize(("year", "goes"), [(YEAR - 8, False), (YEAR - 10, False), (YEAR - 11, True)])
 def test_L5_ten_years_where_vat_of_another_country_was_charged(year, goes):
     SellerFactory()
     invoice = issued(date(year, 5, 5), profile=abroad())
-    assert _documents(date(2026, 11, 21)).filter(invoice=invoice).exists() is goes
+    assert _documents(date(YEAR, 11, 21)).filter(invoice=invoice).exists() is goes
     if not goes:
         with pytest.raises(DatabaseError, match="the law keeps"), transaction.atomic():
             invoice.documents.all().delete()
