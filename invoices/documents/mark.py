@@ -37,7 +37,7 @@ _TABLE = re.compile(
 _ROW = re.compile(rb"(\d{10})( \d{5} n\r\n)")
 _CATALOG = re.compile(rb"/Root (\d+) 0 R")
 _METADATA = re.compile(rb"/Metadata (\d+) 0 R")
-_STREAM = re.compile(rb"(\d+) 0 obj\n<</Length (\d+)/Type/Metadata/Subtype/XML>>\nstream\n")
+_STREAM = re.compile(rb"\d+ 0 obj\n<</Length (\d+)/Type/Metadata/Subtype/XML>>\nstream\n")
 
 
 def marked(pdf: bytes) -> bytes:
@@ -61,7 +61,7 @@ def _with_mark(pdf: bytes) -> bytes:
     catalog = place(_matched(_CATALOG.search(trailer))[1])
     metadata = place(_matched(_METADATA.search(pdf, catalog, start))[1])
     head = _matched(_STREAM.match(pdf, metadata))
-    length = int(head[2])
+    length = int(head[1])
     old = pdf[head.end() : head.end() + length]
     if old.count(_BAG) != 1 or old.count(_END) != 1:
         raise ValueError("the metadata of the PDF have no place for an extension schema")

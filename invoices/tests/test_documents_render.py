@@ -139,7 +139,9 @@ def test_it_claims_pdf_a_3a_and_pdf_ua_1_and_is_tagged_titled_and_in_its_languag
 
 
 def test_EPC069_both_codes_are_read_from_the_page_by_what_scans_them():
-    transfer = TransferInstructions("Müller & Łukasz B.V.", "NL91ABNA0417164300", "RF18539007547034", bic="ABNANL2A")
+    transfer = TransferInstructions(
+        "Müller & Łukaszverzekeringsmaatschappijen B.V.", "NL91ABNA0417164300", "RF18539007547034", bic="ABNANL2A"
+    )
     check = Check("7k3m9qxt2hwa", "https://billing.example.com/check/7k3m9qxt2hwa/")
     invoice = payload(2, transfer=transfer, check=check)
     asked = json.loads(request_of(invoice))
